@@ -1,0 +1,220 @@
+"""What one of our H5 files holds beside its weights, how it is written, and how it is checked before use.
+
+The reading half needs no Keras; the web process uses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import TrainingConfig
+from training.errors import N_, BrokenArtifact
+from training.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.manifest import Manifest
+    from training.twins import Twin
+
+H5_NAME = "network.h5"
+TWIN_NAMES = ("twin.xml", "twin.bin")
+GROUP = "discern"  # our HDF5 group, beside Keras's own
+GOLDEN_TOLERANCE = 1e-4  # of a probability
+
+# Every layer class that our builders use. A file with any other was not written by us.
+ALLOWED_LAYERS = frozenset(
+    """
+    Functional InputLayer Rescaling Flatten Dense Dropout Identity Activation ReLU ZeroPadding2D Add
+    Conv2D DepthwiseConv2D BatchNormalization MaxPooling2D AveragePooling2D GlobalAveragePooling2D
+    RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomInvert
+    """.split()
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an H5 comes from; kept in it as HDF5 attributes."""
+
+    recognizer: str
+    class_names: list[str]  # in label order
+    config: dict[str, Any]
+    manifest_sha256: str
+    keras_version: str
+    trained_at: str  # ISO 8601, UTC
+    temperature: float = 1.0  # divides the logits; 1 leaves the probabilities as they are
+
+    @classmethod
+    def of(cls, recognizer: str, manifest: Manifest, config: TrainingConfig) -> Self:
+        from keras import __version__ as keras_version
+
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        names = manifest.class_names
+        return cls(recognizer, names, config.to_dict(), manifest.sha256, keras_version, now)
+
+    @property
+    def image_size(self) -> int:
+        return int(self.config["image_size"])
+
+
+@dataclass(frozen=True)
+class H5:
+    """A written H5 file."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """All that a finished run leaves behind."""
+
+    h5: H5
+    twin: Twin
+    evaluation: Evaluation
+    num_weights: int
+
+
+def write_h5(
+    network: keras.Model, path: Path, provenance: Provenance, *, golden_input: NDArray[np.uint8]
+) -> H5:
+    """Write one whole H5: network, weights, provenance, and one picture with the answer it must get.
+
+    The file appears under its name only when it is complete and on the disk (temporary file, fsync, rename).
+
+    Args:
+        golden_input: (image_size, image_size, 3) pixels.
+    """
+    import h5py
+
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}.h5")  # Keras goes by the ending
+    try:
+        network.save(temporary, include_optimizer=False)
+        with h5py.File(temporary, "r+") as file:
+            group = file.create_group(GROUP)
+            for name, value in asdict(provenance).items():
+                group.attrs[name] = (
+                    value if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False)
+                )
+            answer = network(golden_input[np.newaxis].astype(np.float32), training=False)
+            group.create_dataset("golden_input", data=golden_input, compression="gzip")
+            group.create_dataset("golden_output", data=np.asarray(answer)[0])
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return H5(path, sha256_of(path))
+
+
+def read_provenance(path: Path) -> Provenance:
+    """What an H5 of ours says of itself. Raises: BrokenArtifact if it is none of ours."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            kept = dict(file[GROUP].attrs)
+    except (OSError, KeyError) as error:
+        raise _not_ours(path, str(error)) from error
+    lists = {name: json.loads(kept[name]) for name in ("class_names", "config")}
+    return Provenance(**{**kept, **lists, "temperature": float(kept["temperature"])})
+
+
+def read_golden(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The H5's own test: (image_size, image_size, 3) pixels and the (num_classes,) probabilities they must get."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            return file[GROUP]["golden_input"][()], file[GROUP]["golden_output"][()]
+    except (OSError, KeyError) as error:
+        raise _not_ours(path, str(error)) from error
+
+
+def load_network(path: Path) -> keras.Model:
+    """Open one of our H5 files with Keras: only known layer classes, and only if it still gives its golden answer.
+
+    Raises: BrokenArtifact.
+    """
+    import keras
+
+    check_layers(path)
+    network = keras.saving.load_model(path, compile=False)
+    golden_input, expected = read_golden(path)
+    answer = np.asarray(network(golden_input[np.newaxis].astype(np.float32), training=False))[0]
+    if not np.allclose(answer, expected, atol=GOLDEN_TOLERANCE):
+        raise BrokenArtifact(
+            N_("%(file)s answers its own test picture otherwise than when it was written. Train again."),
+            file=path.name,
+        )
+    return network
+
+
+def check_layers(path: Path) -> None:
+    """Refuse an H5 with a layer class that no builder of ours uses, before Keras builds anything from it."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            config = json.loads(file.attrs["model_config"])
+    except (OSError, KeyError, ValueError) as error:
+        raise _not_ours(path, str(error)) from error
+    strangers = sorted(set(_layer_classes(config)) - ALLOWED_LAYERS)
+    if strangers:
+        raise _not_ours(path, f"layers {', '.join(strangers)}")
+
+
+def _layer_classes(config: dict[str, Any]) -> Iterator[str]:
+    yield config["class_name"]
+    for layer in config["config"].get("layers", []):
+        yield from _layer_classes(layer)
+
+
+def _not_ours(path: Path, reason: str) -> BrokenArtifact:
+    return BrokenArtifact(
+        N_("%(file)s is not an H5 that this site wrote (%(reason)s)."), file=path.name, reason=reason
+    )
+
+
+def check_files(paths: list[Path], sha256: str) -> None:
+    """Compare stored files with the hash in their row. Raises: BrokenArtifact naming the file."""
+    names = " + ".join(path.name for path in paths)
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise BrokenArtifact(
+            N_("%(file)s is missing. Restore it from a backup or train again."), file=" + ".join(missing)
+        )
+    if sha256_of(*paths) != sha256:
+        raise BrokenArtifact(
+            N_("%(file)s has changed since it was written. Restore it from a backup or train again."),
+            file=names,
+        )
+
+
+def sha256_of(*paths: Path) -> str:
+    """SHA-256 over the bytes of the files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Put a file, or a folder's entries, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,193 @@
+"""Networks by name. Each is one function from pixels to probabilities; rescaling and augmentation are layers in it.
+
+Every network names the layers that the serving twin reads: `feature_maps` (the last maps, for the heat map; the `mlp`
+has none), `features` (a vector a picture) and `probabilities`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from training.config import TrainingConfig
+from training.errors import N_, WeightsNotFound
+
+# The first layer that fine-tuning changes: everything before it keeps its ImageNet weights.
+FINE_TUNE_FROM = {"mobilenetv2": "block_6_expand", "resnet50": "conv5_block1_1_conv"}
+
+
+def build(config: TrainingConfig, num_classes: int) -> keras.Model:
+    """(batch, image_size, image_size, 3) pixels in 0-255 -> (batch, num_classes) probabilities.
+
+    Raises: WeightsNotFound if pretrained weights are wanted and cannot be had.
+    """
+    builders: dict[str, Callable[[TrainingConfig, int], keras.Model]] = {
+        "mlp": mlp,
+        "lenet5": lenet5,
+        "cnn": cnn,
+        "mobilenetv2": mobilenetv2,
+        "resnet50": resnet50,
+    }
+    return builders[config.network](config, num_classes)
+
+
+def mlp(config: TrainingConfig, num_classes: int) -> keras.Model:
+    """An L-layer fully connected network, one hidden layer for each number in `hidden_units`."""
+    pixels = _pixels(config)
+    x = layers.Rescaling(1 / 255)(_augmented(pixels, config))
+    x = layers.Flatten()(x)
+    for units in config.hidden_units[:-1]:
+        x = layers.Dense(units, activation=config.activation)(x)
+    x = layers.Dense(config.hidden_units[-1], activation=config.activation, name="features")(x)
+    return _classified(pixels, x, config, num_classes)
+
+
+def lenet5(config: TrainingConfig, num_classes: int) -> keras.Model:
+    """LeNet-5 (LeCun et al., 1998): grey pixels, 6 and 16 filters of 5 x 5, then 120, 84 and the classes."""
+    pixels = _pixels(config)
+    x = layers.Rescaling(1 / 127.5, offset=-1)(_augmented(pixels, config))
+    x = layers.Conv2D(1, 1, use_bias=False, kernel_initializer=_grey(), trainable=False, name="grey")(x)
+    x = layers.Conv2D(6, 5, padding="same", activation=config.activation)(x)
+    x = layers.AveragePooling2D(2)(x)
+    x = layers.Conv2D(16, 5, activation=config.activation)(x)
+    x = layers.AveragePooling2D(2, name="feature_maps")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(120, activation=config.activation)(x)
+    x = layers.Dense(84, activation=config.activation, name="features")(x)
+    return _classified(pixels, x, config, num_classes)
+
+
+def cnn(config: TrainingConfig, num_classes: int) -> keras.Model:
+    """Blocks of convolution, batch normalisation, activation and pooling, one for each number in `filters`."""
+    pixels = _pixels(config)
+    x = layers.Rescaling(1 / 127.5, offset=-1)(_augmented(pixels, config))
+    for filters in config.filters:
+        x = layers.Conv2D(filters, config.kernel_size, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.Activation(config.activation)(x)
+        x = layers.MaxPooling2D(2)(x)  # halves height and width
+    x = layers.Identity(name="feature_maps")(x)
+    x = layers.GlobalAveragePooling2D(name="features")(x)  # (batch, filters[-1])
+    return _classified(pixels, x, config, num_classes)
+
+
+def mobilenetv2(config: TrainingConfig, num_classes: int) -> keras.Model:
+    """MobileNetV2 (Sandler et al., 2018) from keras.applications with a new last layer."""
+    pixels = _pixels(config)
+    x = layers.Rescaling(1 / 127.5, offset=-1)(_augmented(pixels, config))
+    x = _backbone(keras.applications.MobileNetV2, x, config)
+    return _on_backbone(pixels, x, config, num_classes)
+
+
+def resnet50(config: TrainingConfig, num_classes: int) -> keras.Model:
+    """ResNet-50 (He et al., 2016) from keras.applications with a new last layer."""
+    pixels = _pixels(config)
+    x = _caffe_pixels(_augmented(pixels, config))
+    x = _backbone(keras.applications.ResNet50, x, config)
+    return _on_backbone(pixels, x, config, num_classes)
+
+
+def freeze_backbone(network: keras.Model) -> None:
+    """Let only the new last layer learn."""
+    network.get_layer("backbone").trainable = False
+
+
+def unfreeze_last_stage(network: keras.Model, config: TrainingConfig) -> None:
+    """Let everything from FINE_TUNE_FROM upward learn, its batch normalisation included."""
+    backbone = network.get_layer("backbone")
+    backbone.trainable = True
+    names = [layer.name for layer in backbone.layers]
+    for layer in backbone.layers[: names.index(FINE_TUNE_FROM[config.network])]:
+        layer.trainable = False
+
+
+def head_of(network: keras.Model) -> keras.Model:
+    """(batch, n) features -> (batch, num_classes) probabilities, sharing the network's own last layers."""
+    features = keras.Input(network.get_layer("features").output.shape[1:])
+    x = network.get_layer("dropout")(features)
+    return keras.Model(features, network.get_layer("probabilities")(x), name="head")
+
+
+def features_of(network: keras.Model) -> keras.Model:
+    """Pixels -> (batch, n) features."""
+    return keras.Model(network.inputs[0], network.get_layer("features").output, name="features")
+
+
+def _pixels(config: TrainingConfig) -> keras.KerasTensor:
+    return keras.Input((config.image_size, config.image_size, 3), name="pixels")
+
+
+def _classified(
+    pixels: keras.KerasTensor, features: keras.KerasTensor, config: TrainingConfig, num_classes: int
+) -> keras.Model:
+    x = layers.Dropout(config.dropout, name="dropout")(features)
+    # float32 also where the layers before it compute in mixed precision: a softmax in 16 bits loses the small ones
+    x = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    return keras.Model(pixels, x, name=config.network)
+
+
+def _on_backbone(
+    pixels: keras.KerasTensor, x: keras.KerasTensor, config: TrainingConfig, num_classes: int
+) -> keras.Model:
+    x = layers.Identity(name="feature_maps")(x)
+    features = layers.GlobalAveragePooling2D(name="features")(x)
+    return _classified(pixels, features, config, num_classes)
+
+
+def _augmented(pixels: keras.KerasTensor, config: TrainingConfig) -> keras.KerasTensor:
+    """Random changes that act in training only; the strengths are those of Keras's own examples."""
+    makers: dict[str, Callable[[], layers.Layer]] = {
+        "flip": lambda: layers.RandomFlip("horizontal", seed=config.seed),
+        "rotation": lambda: layers.RandomRotation(0.05, fill_mode="nearest", seed=config.seed),
+        "zoom": lambda: layers.RandomZoom((-0.2, 0.2), fill_mode="nearest", seed=config.seed),
+        "translation": lambda: layers.RandomTranslation(0.1, 0.1, fill_mode="nearest", seed=config.seed),
+        "contrast": lambda: layers.RandomContrast(0.2, value_range=(0, 255), seed=config.seed),
+        "invert": lambda: layers.RandomInvert(0.5, value_range=(0, 255), seed=config.seed),
+    }
+    for name in config.augmentation:
+        pixels = makers[name]()(pixels)
+    return pixels
+
+
+def _grey() -> keras.initializers.Initializer:
+    return keras.initializers.Constant(1 / 3)
+
+
+def _caffe_pixels(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """RGB in 0-255 -> BGR minus the ImageNet mean, which is what keras.applications' ResNet50 was trained on.
+
+    A fixed 1 x 1 convolution says it in a layer that every Keras can load.
+    """
+    convolution = layers.Conv2D(3, 1, trainable=False, name="caffe_pixels")
+    bgr = convolution(pixels)
+    reversed_channels = np.eye(3, dtype="float32")[::-1].reshape(1, 1, 3, 3)
+    convolution.set_weights([reversed_channels, np.array([-103.939, -116.779, -123.68])])
+    return bgr
+
+
+def _backbone(
+    application: Callable[..., keras.Model], pixels: keras.KerasTensor, config: TrainingConfig
+) -> keras.KerasTensor:
+    weights = "imagenet" if config.pretrained else None
+    shape = (config.image_size, config.image_size, 3)
+    try:
+        backbone = application(input_shape=shape, include_top=False, weights=weights, name="backbone")
+    except Exception as error:  # Keras raises whatever the download raised
+        if weights is None:
+            raise
+        folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+        raise WeightsNotFound(
+            N_(
+                "The ImageNet weights of %(network)s could not be downloaded (%(reason)s). Put the file that "
+                "Keras names there into %(folder)s, or set pretrained to false."
+            ),
+            network=config.network,
+            reason=str(error)[:300],
+            folder=str(folder),
+        ) from error
+    return backbone(pixels)
