@@ -1,0 +1,53 @@
+"""From a network's scores to the answer a visitor reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.models import Prediction
+from training.models import ModelVersion
+
+KEPT_SCORES = 5
+
+
+@dataclass(frozen=True)
+class Score:
+    label: str  # key of the class
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a version makes of a picture: every class, the most probable first."""
+
+    version: ModelVersion
+    scores: list[Score]
+    milliseconds: float  # from bytes to scores
+
+    @property
+    def best(self) -> Score:
+        return self.scores[0]
+
+    def record(self, source: str) -> Prediction:
+        """Keep the answer as a row."""
+        return Prediction.objects.create(
+            version=self.version,
+            label=self.best.label,
+            probability=self.best.probability,
+            scores=self.as_rows(KEPT_SCORES),
+            source=source,
+            milliseconds=self.milliseconds,
+        )
+
+    def as_rows(self, count: int | None = None) -> list[dict[str, Any]]:
+        return [vars(score) for score in self.scores[:count]]
+
+
+def ranked(class_names: list[str], probabilities: NDArray[np.float32]) -> list[Score]:
+    """The classes by falling probability; `probabilities` has shape (num_classes,)."""
+    order = np.argsort(-probabilities, kind="stable")
+    return [Score(class_names[i], float(min(1.0, max(0.0, probabilities[i])))) for i in order]

@@ -1,0 +1,35 @@
+"""The rows of classifying: what was answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Prediction(models.Model):
+    """One answer to one picture. The picture itself is not kept."""
+
+    class Source(models.TextChoices):
+        PAGE = "page", _("page")
+        API = "api", _("API")
+
+    version = models.ForeignKey("training.ModelVersion", models.CASCADE, related_name="predictions")
+    label = models.CharField(max_length=100)  # key of the most probable class
+    probability = models.FloatField()
+    scores: models.JSONField[list[dict[str, Any]]] = models.JSONField()  # the best five, highest first
+    source = models.CharField(max_length=10, choices=Source)
+    milliseconds = models.FloatField()  # from bytes to scores
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(probability__gte=0, probability__lte=1), name="probability_is_a_share"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.probability:.2f}"

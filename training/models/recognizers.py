@@ -1,0 +1,147 @@
+"""What is recognised: a recognizer and its labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.contrib.auth.models import User
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from training.errors import N_, NotPublishable
+
+if TYPE_CHECKING:
+    from training.models.versions import ModelVersion
+
+
+class NamedInTwoLanguages(models.Model):
+    """Names in English and Chinese; where one is missing the other serves."""
+
+    name_en = models.CharField(_("name in English"), max_length=100, blank=True)
+    name_zh = models.CharField(_("name in Chinese"), max_length=100, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def name(self) -> str:
+        return in_active_language(self.name_en, self.name_zh)
+
+
+def in_active_language(english: str, chinese: str) -> str:
+    """The text in the visitor's language, or the other one where that is empty."""
+    first, second = (chinese, english) if (get_language() or "").startswith("zh") else (english, chinese)
+    return first or second
+
+
+class RecognizerQuerySet(models.QuerySet["Recognizer"]):
+    def open_to_visitors(self) -> Self:
+        """Public and with a version that answers."""
+        return self.filter(is_public=True, versions__is_active=True)
+
+    def with_counts(self) -> Self:
+        return self.annotate(
+            num_pictures=models.Count("pictures", distinct=True),
+            num_labels=models.Count("labels", distinct=True),
+        )
+
+
+class Recognizer(NamedInTwoLanguages):
+    """One domain, such as garbage or birds, with its labels, pictures, runs and versions."""
+
+    slug = models.SlugField(
+        _("address"),
+        unique=True,
+        max_length=50,
+        validators=[
+            RegexValidator(r"^[a-z0-9]+(-[a-z0-9]+)*$", _("Use lower-case letters, digits and hyphens."))
+        ],
+        help_text=_("Short name in the page's address: lower-case letters, digits and hyphens."),
+    )
+    description_en = models.TextField(_("description in English"), max_length=1000, blank=True)
+    description_zh = models.TextField(_("description in Chinese"), max_length=1000, blank=True)
+    is_public = models.BooleanField(_("visitors may use it"), default=True)
+    is_drawn = models.BooleanField(
+        _("visitors draw the picture"),
+        default=False,
+        help_text=_("Shows a canvas to draw on beside the upload."),
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RecognizerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(name_en="", name_zh=""),
+                name="recognizer_has_a_name",
+                violation_error_message=_("Give it a name in at least one language."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def description(self) -> str:
+        return in_active_language(self.description_en, self.description_zh)
+
+    @property
+    def active_version(self) -> ModelVersion | None:
+        return self.versions.filter(is_active=True).first()
+
+    @property
+    def version_before(self) -> ModelVersion | None:
+        """The version that a roll back leads to: the one in use before the active one was published.
+
+        A roll back takes its step out of the history, so that a second one leads further back.
+        """
+        history: list[ModelVersion] = []
+        for activation in self.activations.select_related("version").order_by("at", "pk"):
+            if activation.is_roll_back:
+                while history and history[-1] != activation.version:
+                    history.pop()
+            if not history or history[-1] != activation.version:
+                history.append(activation.version)
+        return history[-2] if len(history) > 1 else None
+
+    def label_names(self) -> dict[str, str]:
+        """Name in the active language of every label, by key."""
+        return {label.key: label.name for label in self.labels.all()}
+
+    def roll_back(self, by: User | None, reason: str) -> ModelVersion:
+        """Make the version before the active one again. Raises: NotPublishable, BrokenArtifact."""
+        version = self.version_before
+        if version is None:
+            raise NotPublishable(N_("There is no earlier version to roll back to."))
+        version.publish(by, reason, is_roll_back=True)
+        return version
+
+
+class Label(NamedInTwoLanguages):
+    """One class of a recognizer; its key is the class folder's name."""
+
+    recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="labels")
+    key = models.CharField(_("key"), max_length=100)
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["recognizer", "key"],
+                name="one_label_key_a_recognizer",
+                violation_error_message=_("There is a label of that key already."),
+            ),
+            models.CheckConstraint(condition=~Q(key=""), name="label_has_a_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def name(self) -> str:
+        return in_active_language(self.name_en, self.name_zh) or self.key.replace("_", " ")

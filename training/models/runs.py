@@ -1,0 +1,237 @@
+"""Training runs and their epochs.
+
+A run's row is the truth about it. Its state moves by conditional updates whose row count says who won; every write of a
+running trainer carries the lease it claimed, so a process that was given up for dead cannot write any more.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from training import queue
+from training.config import TrainingConfig
+from training.errors import N_, LeaseLost, TrainingError, say
+from training.models.recognizers import Recognizer
+
+if TYPE_CHECKING:
+    from training.callbacks import EpochResult
+    from training.models.versions import ModelVersion
+
+
+class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
+    def queued(self) -> Self:
+        return self.filter(state=TrainingRun.State.QUEUED)
+
+    def active(self) -> Self:
+        return self.filter(state__in=TrainingRun.ACTIVE)
+
+    def orphaned(self) -> Self:
+        """Active, but nobody has said so for a while."""
+        return self.active().filter(heartbeat__lt=timezone.now() - TrainingRun.STALE_AFTER)
+
+
+class TrainingRun(models.Model):
+    """One training of one network: asked for, claimed by a worker, done, failed or cancelled."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        PREPARING = "preparing", _("preparing")
+        TRAINING = "training", _("training")
+        EVALUATING = "evaluating", _("evaluating")
+        SUCCEEDED = "succeeded", _("succeeded")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    ACTIVE: ClassVar = (State.PREPARING, State.TRAINING, State.EVALUATING)
+    ENDED: ClassVar = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+    STALE_AFTER: ClassVar[timedelta] = timedelta(seconds=60)
+    MAX_ATTEMPTS: ClassVar[int] = 3
+    LOG_CHARACTERS: ClassVar[int] = 20_000
+
+    recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="runs")
+    config: models.JSONField[dict[str, Any]] = models.JSONField()
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    publish_when_done = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    cancel_requested = models.BooleanField(default=False)
+
+    lease = models.PositiveIntegerField(default=0)  # rises with every claim
+    attempts = models.PositiveIntegerField(default=0)
+    owner = models.CharField(max_length=255, blank=True)  # host and process that claimed it
+    heartbeat = models.DateTimeField(null=True)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    epochs_done = models.PositiveIntegerField(default=0)
+    num_train = models.PositiveIntegerField(default=0)
+    num_validation = models.PositiveIntegerField(default=0)
+    num_test = models.PositiveIntegerField(default=0)
+    manifest_sha256 = models.CharField(max_length=64, blank=True)
+    device = models.CharField(max_length=200, blank=True)
+    device_reason: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why not a GPU
+    log = models.TextField(blank=True)  # its tail
+    error_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)
+
+    objects = TrainingRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["state", "heartbeat"])]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    state__in=[
+                        "queued",
+                        "preparing",
+                        "training",
+                        "evaluating",
+                        "succeeded",
+                        "failed",
+                        "cancelled",
+                    ]
+                ),
+                name="run_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="queued") | Q(state="cancelled") | Q(state="failed") | Q(lease__gt=0),
+                name="only_a_claimed_run_works",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recognizer.slug} run {self.pk}"
+
+    @property
+    def training_config(self) -> TrainingConfig:
+        return TrainingConfig.from_dict(self.config)
+
+    @property
+    def error(self) -> str:
+        return say(self.error_sentence)
+
+    @property
+    def device_explanation(self) -> str:
+        return say(self.device_reason)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in self.ENDED
+
+    @property
+    def num_epochs(self) -> int:
+        return int(self.config["epochs"])
+
+    def expected_end(self) -> datetime | None:
+        """When the last epoch should be done, going by the latest one; None while there is nothing to go by.
+
+        Epochs of the head alone say nothing about the longer ones of the fine-tuning.
+        """
+        last = self.epochs.order_by("-number").first()
+        config = self.training_config
+        if last is None or self.has_ended:
+            return None
+        if config.is_fine_tuned and last.number <= config.head_epochs < config.epochs:
+            return None
+        return last.at + timedelta(seconds=last.seconds * (self.num_epochs - last.number))
+
+    def nudge(self) -> None:
+        """Tell a worker that it waits. The reconciler finds it where no broker answers."""
+        queue.nudge(queue.TRAIN_RUN, self.pk)
+
+    def claim(self, owner: str) -> bool:
+        """Take a queued run for this process; false where another was quicker or it waits no more."""
+        won = (
+            TrainingRun.objects.queued()
+            .filter(pk=self.pk, cancel_requested=False)
+            .update(
+                state=self.State.PREPARING,
+                lease=F("lease") + 1,
+                attempts=F("attempts") + 1,
+                owner=owner,
+                heartbeat=timezone.now(),
+                started_at=timezone.now(),
+                epochs_done=0,
+                log="",
+                error_sentence={},
+            )
+            == 1
+        )
+        if won:
+            self.refresh_from_db()
+            self.epochs.all().delete()  # of an attempt that was cut off
+        return won
+
+    def write(self, **values: Any) -> None:
+        """Change the row of a run that this process holds. Raises: LeaseLost if it holds it no more."""
+        values.setdefault("heartbeat", timezone.now())
+        rows = TrainingRun.objects.active().filter(pk=self.pk, lease=self.lease).update(**values)
+        if rows != 1:
+            raise LeaseLost(N_("The run has been ended or taken over by another process."))
+
+    def record_epoch(self, result: EpochResult) -> None:
+        """Keep what an epoch came to. Raises: LeaseLost."""
+        with transaction.atomic():
+            self.write(epochs_done=result.number, state=self.State.TRAINING)
+            self.epochs.create(**vars(result))
+
+    def fail(self, error: TrainingError) -> bool:
+        """End a held run with a sentence for its page; false where it had ended already."""
+        return self._end(self.State.FAILED, error_sentence=error.sentence)
+
+    def end_cancelled(self) -> bool:
+        return self._end(self.State.CANCELLED)
+
+    def _end(self, state: State, **values: Any) -> bool:
+        rows = TrainingRun.objects.active().filter(pk=self.pk, lease=self.lease)
+        return rows.update(state=state, ended_at=timezone.now(), **values) == 1
+
+    def succeed(self, version: ModelVersion) -> None:
+        """End a held run with its version, in one transaction. Raises: LeaseLost."""
+        with transaction.atomic():
+            recognizer = Recognizer.objects.select_for_update().get(pk=self.recognizer_id)
+            self.write(state=self.State.SUCCEEDED, ended_at=timezone.now())
+            last = recognizer.versions.aggregate(last=models.Max("number"))["last"] or 0
+            version.number = last + 1
+            version.save()
+
+    def give_back(self) -> bool:
+        """Queue a held run again because its worker is going away; the attempt does not count."""
+        rows = TrainingRun.objects.active().filter(pk=self.pk, lease=self.lease)
+        return rows.update(state=self.State.QUEUED, attempts=F("attempts") - 1, owner="") == 1
+
+    def request_cancel(self) -> bool:
+        """Ask for its end: at once where it waits, within seconds where it runs; false where it has ended."""
+        waiting = TrainingRun.objects.queued().filter(pk=self.pk)
+        if waiting.update(state=self.State.CANCELLED, cancel_requested=True, ended_at=timezone.now()):
+            return True
+        return TrainingRun.objects.active().filter(pk=self.pk).update(cancel_requested=True) == 1
+
+
+class Epoch(models.Model):
+    """What one epoch of a run came to; accuracies are shares of 1."""
+
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="epochs")
+    number = models.PositiveIntegerField()  # from 1
+    loss = models.FloatField()
+    accuracy = models.FloatField()
+    val_loss = models.FloatField()
+    val_accuracy = models.FloatField()
+    learning_rate = models.FloatField()
+    pictures_per_second = models.FloatField()
+    seconds = models.FloatField()
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="one_row_an_epoch")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.number}"

@@ -1,0 +1,121 @@
+"""Trained versions, and which of them answered when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from training import storage
+from training.artifact import H5_NAME, TWIN_NAMES, check_files
+from training.errors import N_, NotPublishable
+from training.models.recognizers import Recognizer
+
+
+class ModelVersion(models.Model):
+    """A trained H5 with its serving twin and the figures it earned."""
+
+    recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    run = models.OneToOneField("training.TrainingRun", models.RESTRICT, related_name="version")
+    is_active = models.BooleanField(default=False)
+    folder = models.CharField(max_length=255, unique=True)  # in the store
+    h5_sha256 = models.CharField(max_length=64)
+    h5_bytes = models.PositiveBigIntegerField()
+    twin_sha256 = models.CharField(max_length=64)
+    twin_difference = models.FloatField()  # largest difference of a probability to the H5
+    class_names: models.JSONField[list[str]] = models.JSONField()  # label keys in the network's order
+    image_size = models.PositiveIntegerField()
+    num_weights = models.PositiveBigIntegerField()
+    test_accuracy = models.FloatField()
+    evaluation: models.JSONField[dict[str, Any]] = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["recognizer", "number"], name="one_version_a_number"),
+            models.UniqueConstraint(
+                fields=["recognizer"], condition=Q(is_active=True), name="one_active_version_a_recognizer"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recognizer.slug} version {self.number}"
+
+    @property
+    def h5_path(self) -> Path:
+        return storage.local_path(f"{self.folder}/{H5_NAME}")
+
+    @property
+    def twin_paths(self) -> list[Path]:
+        return [storage.local_path(f"{self.folder}/{name}") for name in TWIN_NAMES]
+
+    def check_h5(self) -> None:
+        """Raises: BrokenArtifact if the H5 is missing or not the one that was trained."""
+        check_files([self.h5_path], self.h5_sha256)
+
+    def check_twin(self) -> None:
+        """Raises: BrokenArtifact if the twin is missing or not the one that was checked."""
+        check_files(self.twin_paths, self.twin_sha256)
+
+    def publish(self, by: User | None, reason: str = "", *, is_roll_back: bool = False) -> None:
+        """Make it the version that answers, once its files are found whole.
+
+        Raises: BrokenArtifact if a file is missing or changed, NotPublishable if it is active already; the version in
+        use stays.
+        """
+        self.check_h5()
+        self.check_twin()
+        with transaction.atomic():
+            recognizer = Recognizer.objects.select_for_update().get(pk=self.recognizer_id)
+            previous = recognizer.active_version
+            if previous == self:
+                raise NotPublishable(N_("Version %(number)d is in use already."), number=self.number)
+            if previous:
+                ModelVersion.objects.filter(pk=previous.pk).update(is_active=False)
+            ModelVersion.objects.filter(pk=self.pk).update(is_active=True)
+            self.activations.create(
+                recognizer=recognizer,
+                previous=previous,
+                kind=Activation.Kind.ROLL_BACK if is_roll_back else Activation.Kind.PUBLISH,
+                by=by,
+                reason=reason,
+            )
+        self.is_active = True
+
+
+class Activation(models.Model):
+    """Who published or rolled back to which version, when and why."""
+
+    class Kind(models.TextChoices):
+        PUBLISH = "publish", _("published")
+        ROLL_BACK = "roll_back", _("rolled back")
+
+    recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="activations")
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="activations")
+    previous = models.ForeignKey(ModelVersion, models.SET_NULL, null=True, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    reason = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["publish", "roll_back"]), name="activation_kind_is_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.kind}"
+
+    @property
+    def is_roll_back(self) -> bool:
+        return self.kind == self.Kind.ROLL_BACK

@@ -1,0 +1,162 @@
+"""Pictures into a recognizer: each through the same `ingest`, each with a line in the report."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from training import storage
+from training.config import TrainingConfig
+from training.errors import N_, DuplicatePicture, TrainingError, UnreadablePicture, say
+from training.images import Ingested, ingest
+from training.manifest import Manifest, make_manifest
+from training.models import Label, Picture, Recognizer
+
+JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
+MAX_KEY = 100  # characters of a class name
+AHEAD = 32  # pictures decoded before their rows are written
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of an upload, not read yet."""
+
+    name: str  # its path in the zip or folder, or the name it was uploaded under
+    class_name: str  # empty where it lies in no class folder
+    read: Callable[[], bytes]  # raises TrainingError where the archive's member breaks a limit
+
+
+@dataclass(frozen=True)
+class ReportLine:
+    """What became of one file; `sentence` says why it was refused."""
+
+    name: str
+    is_taken: bool
+    sentence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        return say(self.sentence)
+
+
+def is_junk(name: str) -> bool:
+    """Files that computers leave lying about: __MACOSX, dotfiles, Thumbs.db."""
+    parts = PurePosixPath(name).parts
+    return (
+        "__MACOSX" in parts or any(part.startswith(".") for part in parts) or parts[-1].lower() in JUNK_NAMES
+    )
+
+
+def folder_members(folder: Path) -> Iterator[Member]:
+    """Every file below a folder of class folders; the class is the folder a file lies in."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not is_junk(name):
+            yield Member(name, class_of(name), path.read_bytes)
+
+
+def class_of(name: str) -> str:
+    """The name of the folder a file lies in; empty where it lies in none."""
+    return PurePosixPath(name).parent.name
+
+
+def add_pictures(recognizer: Recognizer, members: Iterable[Member], by: User | None) -> Iterator[ReportLine]:
+    """Take in pictures one after the other, decoding some ahead on all cores; yields a line for each file.
+
+    One bad file never stops the rest; what was taken is kept even if the caller stops half-way.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for some in _batched(members, AHEAD):
+            decoding = [(member, pool.submit(_ingest, member)) for member in some]
+            for member, future in decoding:
+                try:
+                    add_picture(recognizer, member.class_name, member.name, future.result(), by)
+                except TrainingError as error:
+                    yield ReportLine(member.name, False, dict(error.sentence))
+                else:
+                    yield ReportLine(member.name, True)
+
+
+def add_picture(
+    recognizer: Recognizer, class_name: str, name: str, ingested: Ingested, by: User | None
+) -> Picture:
+    """Keep one picture under a label, which is made where it is new. The file is stored before its row.
+
+    Raises: DuplicatePicture if the recognizer has a picture with the same pixels.
+    """
+    present = recognizer.pictures.filter(sha256=ingested.sha256).select_related("label").first()
+    if present:
+        raise _duplicate(present)
+    label, _ = Label.objects.get_or_create(
+        recognizer=recognizer, key=class_name, defaults=names_of(class_name)
+    )
+    picture = Picture(
+        recognizer=recognizer,
+        label=label,
+        sha256=ingested.sha256,
+        width=ingested.width,
+        height=ingested.height,
+        original_name=name[-255:],
+        added_by=by,
+    )
+    storage.keep_bytes(ingested.data, picture.file)
+    try:
+        with transaction.atomic():
+            picture.save()
+    except IntegrityError as error:  # another upload was quicker with the same picture
+        raise _duplicate(recognizer.pictures.select_related("label").get(sha256=ingested.sha256)) from error
+    return picture
+
+
+def names_of(class_name: str) -> dict[str, str]:
+    """First names of a new label: its folder's name, as Chinese where it holds Chinese characters."""
+    readable = class_name.replace("_", " ").strip()
+    is_chinese = any("\u4e00" <= character <= "\u9fff" for character in readable)
+    return {"name_zh": readable} if is_chinese else {"name_en": readable}
+
+
+def manifest_of(recognizer: Recognizer, config: TrainingConfig) -> Manifest:
+    """Split all pictures of a recognizer as a config says; files in a remote store are fetched first.
+
+    Raises: TooFewPictures.
+    """
+    root = storage.local_path("pictures")
+    pictures = recognizer.pictures.select_related("label").order_by("pk")
+    return make_manifest(
+        root, ((str(each.path.relative_to(root)), each.sha256, each.label.key) for each in pictures), config
+    )
+
+
+def _ingest(member: Member) -> Ingested:
+    if not member.class_name:
+        raise UnreadablePicture(
+            N_("The file lies in no class folder. Put each picture into a folder named after what it shows.")
+        )
+    if len(member.class_name) > MAX_KEY:
+        raise UnreadablePicture(
+            N_("The class folder's name is longer than %(limit)d characters. Shorten it."), limit=MAX_KEY
+        )
+    return ingest(member.read())
+
+
+def _duplicate(present: Picture) -> DuplicatePicture:
+    return DuplicatePicture(
+        N_("The same picture is here already: “%(name)s” under “%(label)s”."),
+        name=present.original_name,
+        label=present.label.key,
+    )
+
+
+def _batched(members: Iterable[Member], size: int) -> Iterator[tuple[Member, ...]]:
+    """As itertools.batched of Python 3.12."""
+    iterator = iter(members)
+    while some := tuple(itertools.islice(iterator, size)):
+        yield some

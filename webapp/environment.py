@@ -1,0 +1,169 @@
+"""Every setting that comes from the environment, read and checked in this one place.
+
+Raises ImproperlyConfigured naming the variable, what it holds and what it may hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENGINES = ("openvino", "keras")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the installation was told; README.md has the table for its owner."""
+
+    data_dir: Path
+    secret_key: str
+    debug: bool
+    https: bool
+    allowed_hosts: list[str]
+    trusted_origins: list[str]
+    database: dict[str, Any]
+    redis_url: str  # empty: the embedded server
+    storage_url: str  # empty: files below data_dir
+    engine: str
+    time_zone: str
+
+    @classmethod
+    def read(cls) -> Environment:
+        env = environ.Env()
+        data_dir = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
+        _make_folder(data_dir)
+        return cls(
+            data_dir=data_dir,
+            secret_key=_secret_key(env.str("SECRET_KEY", default=""), data_dir),
+            debug=_checked("DEBUG", lambda: env.bool("DEBUG", default=False), "true or false"),
+            https=_checked("HTTPS", lambda: env.bool("HTTPS", default=False), "true or false"),
+            allowed_hosts=env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"]),
+            trusted_origins=_origins(env.list("TRUSTED_ORIGINS", default=[])),
+            database=_database(env, data_dir),
+            redis_url=_url("REDIS_URL", env.str("REDIS_URL", default=""), ("redis", "rediss", "unix")),
+            storage_url=_url("STORAGE_URL", env.str("STORAGE_URL", default=""), ("s3",)),
+            engine=_one_of("ENGINE", env.str("ENGINE", default="openvino"), ENGINES),
+            time_zone=_time_zone(env.str("TIME_ZONE", default="UTC")),
+        )
+
+
+def s3_options(storage_url: str) -> dict[str, Any]:
+    """Options for django-storages from `s3://bucket/folder?endpoint=https://…&region=…`.
+
+    The keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the machine's role, as boto3 reads them.
+    """
+    address = urlsplit(storage_url)
+    query = {name: values[-1] for name, values in parse_qs(address.query).items()}
+    return {
+        "bucket_name": address.netloc,
+        "location": address.path.strip("/"),
+        "endpoint_url": query.get("endpoint"),
+        "region_name": query.get("region"),
+        "file_overwrite": False,
+        "querystring_auth": True,
+    }
+
+
+def _wrong(name: str, value: object, expected: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{name} is {str(value)!r}; expected {expected}. Correct it and start again.")
+
+
+def _checked(name: str, read: Callable[[], T], expected: str) -> T:
+    value = os.environ.get(name, "")
+    known = ("true", "on", "ok", "y", "yes", "1", "false", "off", "n", "no", "0", "")
+    if value.lower() not in known:
+        raise _wrong(name, value, expected)
+    return read()
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise _wrong(name, value, " or ".join(known))
+    return value
+
+
+def _url(name: str, value: str, schemes: tuple[str, ...]) -> str:
+    if not value:
+        return ""
+    try:
+        address = urlsplit(value)
+        _ = address.port
+    except ValueError as error:
+        raise _wrong(name, value, f"an address that starts with {schemes[0]}://") from error
+    if address.scheme not in schemes or not (address.netloc or address.path.strip("/")):
+        raise _wrong(
+            name, value, f"an address that starts with {' or '.join(f'{each}://' for each in schemes)}"
+        )
+    return value
+
+
+def _database(env: environ.Env, data_dir: Path) -> dict[str, Any]:
+    """PostgreSQL from DATABASE_URL, else SQLite set up for several processes: write-ahead log, immediate transactions."""
+    url = _url("DATABASE_URL", env.str("DATABASE_URL", default=""), ("postgres", "postgresql", "sqlite"))
+    if url and not url.startswith("sqlite"):
+        return {
+            **env.db_url("DATABASE_URL"),
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {"connect_timeout": 5},
+        }
+    name = urlsplit(url).path.removeprefix("/") if url else str(data_dir / "discern.sqlite3")
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": name,
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+def _secret_key(given: str, data_dir: Path) -> str:
+    """The given key, or a random one made at the first start and kept in data_dir."""
+    if given:
+        return given
+    path = data_dir / "secret_key"
+    if not path.exists():
+        draft = data_dir / f".secret_key-{os.getpid()}"
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(60))
+        with contextlib.suppress(FileExistsError):  # of two first starts, one wins and both read its key
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text()
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _wrong("DATA_DIR", path, f"a folder that can be written to ({error.strerror})") from error
+    if not os.access(path, os.W_OK):
+        raise _wrong("DATA_DIR", path, "a folder that can be written to")
+
+
+def _origins(origins: list[str]) -> list[str]:
+    for origin in origins:
+        _url("TRUSTED_ORIGINS", origin, ("https", "http"))
+    return origins
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise _wrong("TIME_ZONE", name, "a name such as Asia/Shanghai") from error
+    return name

@@ -1,0 +1,46 @@
+"""Every address of the site. Pages under /manage/ are for staff."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth import views as auth_views
+from django.urls import include, path
+
+from webapp.api import api
+from webapp.views import classify, health, pictures, recognizers, runs, versions
+
+urlpatterns = [
+    # visitors
+    path("", classify.home, name="home"),
+    path("r/<slug:slug>/", classify.recognizer, name="classify"),
+    path("api/v1/", api.urls),
+    path("language/", include("django.conf.urls.i18n")),  # name: set_language
+    path("healthz", health.alive, name="healthz"),
+    path("login/", auth_views.LoginView.as_view(template_name="accounts/login.html"), name="login"),
+    path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    # recognizers
+    path("manage/", recognizers.dashboard, name="dashboard"),
+    path("manage/new/", recognizers.create, name="recognizer-new"),
+    path("manage/<slug:slug>/", recognizers.show, name="recognizer"),
+    path("manage/<slug:slug>/edit/", recognizers.edit, name="recognizer-edit"),
+    path("manage/<slug:slug>/roll-back/", versions.roll_back, name="roll-back"),
+    # labels and pictures
+    path("manage/<slug:slug>/labels/new/", recognizers.add_label, name="label-new"),
+    path("manage/<slug:slug>/labels/<int:pk>/", recognizers.edit_label, name="label-edit"),
+    path("manage/<slug:slug>/pictures/", pictures.browse, name="pictures"),
+    path("manage/<slug:slug>/pictures/upload/", pictures.upload, name="upload"),
+    path("manage/pictures/<int:pk>/file/", pictures.file, name="picture-file"),
+    path("manage/pictures/<int:pk>/delete/", pictures.delete, name="picture-delete"),
+    path("manage/imports/<int:pk>/", pictures.show_import, name="import"),
+    # training
+    path("manage/<slug:slug>/train/", runs.start, name="train"),
+    path("manage/runs/", runs.browse, name="runs"),
+    path("manage/runs/<int:pk>/", runs.show, name="run"),
+    path("manage/runs/<int:pk>/status/", runs.status, name="run-status"),
+    path("manage/runs/<int:pk>/cancel/", runs.cancel, name="run-cancel"),
+    # versions
+    path("manage/<slug:slug>/versions/<int:number>/", versions.show, name="version"),
+    path("manage/<slug:slug>/versions/<int:number>/publish/", versions.publish, name="publish"),
+    path("manage/<slug:slug>/versions/<int:number>/download/", versions.download, name="version-download"),
+]
