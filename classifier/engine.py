@@ -74,15 +74,19 @@ class Engine:
         published = recognizer.active_version
         if published is None:
             raise NoVersion(
-                N_(
-                    "“%(recognizer)s” has no published version yet. A member of staff must train and publish one."
-                ),
+                N_("“%(recognizer)s” has no published version yet. A member of staff must train and publish one."),
                 recognizer=recognizer.name,
             )
         current = self._current(recognizer.pk)
         if current and (current.version.pk == published.pk or self._is_resting(published)):
             return current
         return self._swap(published, current)
+
+    def close_all(self) -> None:
+        """Forget every open version; the next answer opens its version anew."""
+        with self._lock:
+            self._open.clear()
+            self._refused.clear()
 
     def _swap(self, published: ModelVersion, current: OpenVersion | None) -> OpenVersion:
         with self._lock:
@@ -167,7 +171,8 @@ def open_h5(version: ModelVersion) -> Network:
     compiled = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
 
     def answer(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(compiled(pixels))[0]
+        probabilities: NDArray[np.float32] = np.asarray(compiled(pixels))[0]
+        return probabilities
 
     return answer
 

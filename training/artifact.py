@@ -85,9 +85,7 @@ class Artifact:
     num_weights: int
 
 
-def write_h5(
-    network: keras.Model, path: Path, provenance: Provenance, *, golden_input: NDArray[np.uint8]
-) -> H5:
+def write_h5(network: keras.Model, path: Path, provenance: Provenance, *, golden_input: NDArray[np.uint8]) -> H5:
     """Write one whole H5: network, weights, provenance, and one picture with the answer it must get.
 
     The file appears under its name only when it is complete and on the disk (temporary file, fsync, rename).
@@ -103,9 +101,7 @@ def write_h5(
         with h5py.File(temporary, "r+") as file:
             group = file.create_group(GROUP)
             for name, value in asdict(provenance).items():
-                group.attrs[name] = (
-                    value if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False)
-                )
+                group.attrs[name] = value if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False)
             answer = network(golden_input[np.newaxis].astype(np.float32), training=False)
             group.create_dataset("golden_input", data=golden_input, compression="gzip")
             group.create_dataset("golden_output", data=np.asarray(answer)[0])
@@ -181,9 +177,7 @@ def _layer_classes(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _not_ours(path: Path, reason: str) -> BrokenArtifact:
-    return BrokenArtifact(
-        N_("%(file)s is not an H5 that this site wrote (%(reason)s)."), file=path.name, reason=reason
-    )
+    return BrokenArtifact(N_("%(file)s is not an H5 that this site wrote (%(reason)s)."), file=path.name, reason=reason)
 
 
 def check_files(paths: list[Path], sha256: str) -> None:

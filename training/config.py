@@ -67,9 +67,7 @@ class TrainingConfig:
     image_size: int = setting(
         160, N_("Side in pixels of the square every picture is resized to."), minimum=8, maximum=512
     )
-    epochs: int = setting(
-        9, N_("How often the network sees every training picture."), minimum=1, maximum=1000
-    )
+    epochs: int = setting(9, N_("How often the network sees every training picture."), minimum=1, maximum=1000)
     head_epochs: int = setting(
         3,
         N_("How many of the epochs train only the new last layer, before fine-tuning begins."),
@@ -82,9 +80,7 @@ class TrainingConfig:
     fine_tune_learning_rate: float = setting(
         3e-4, N_("The lower rate of the fine-tuning."), minimum=1e-8, maximum=1, networks=PRETRAINED
     )
-    schedule: str = setting(
-        "cosine", N_("How the learning rate changes from step to step."), choices=SCHEDULES
-    )
+    schedule: str = setting("cosine", N_("How the learning rate changes from step to step."), choices=SCHEDULES)
     optimizer: str = setting("adamw", N_("How a step is made from the gradient."), choices=OPTIMIZERS)
     activation: str = setting(
         "relu",
@@ -92,15 +88,11 @@ class TrainingConfig:
         choices=ACTIVATIONS,
         networks=("mlp", "lenet5", "cnn"),
     )
-    dropout: float = setting(
-        0.2, N_("Share of values set to zero before the last layer."), minimum=0, maximum=0.9
-    )
+    dropout: float = setting(0.2, N_("Share of values set to zero before the last layer."), minimum=0, maximum=0.9)
     filters: tuple[int, ...] = setting(
         (32, 64, 128), N_("Filters of each block."), minimum=1, maximum=2048, networks=("cnn",)
     )
-    kernel_size: int = setting(
-        3, N_("Side in pixels of each filter."), minimum=1, maximum=11, networks=("cnn",)
-    )
+    kernel_size: int = setting(3, N_("Side in pixels of each filter."), minimum=1, maximum=11, networks=("cnn",))
     hidden_units: tuple[int, ...] = setting(
         (256, 128), N_("Units of each hidden layer."), minimum=1, maximum=8192, networks=("mlp",)
     )
@@ -109,9 +101,7 @@ class TrainingConfig:
         N_("Random changes to the training pictures. Flip only what means the same mirrored."),
         choices=AUGMENTATIONS,
     )
-    seed: int = setting(
-        1, N_("Start of all chance: the same seed gives the same split."), minimum=0, maximum=2**31 - 1
-    )
+    seed: int = setting(1, N_("Start of all chance: the same seed gives the same split."), minimum=0, maximum=2**31 - 1)
     validation_share: float = setting(
         0.15, N_("Share of the pictures that picks the best epoch."), minimum=0.05, maximum=0.5
     )
@@ -148,9 +138,7 @@ class TrainingConfig:
         return replace(self, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @property
     def is_fine_tuned(self) -> bool:
@@ -195,14 +183,15 @@ _TYPES: dict[str, Any] = typing.get_type_hints(TrainingConfig)
 
 def type_of(each: ConfigField) -> type:
     """int, float, bool, str or tuple."""
-    hint = _TYPES[each.name]
+    hint: type = _TYPES[each.name]
     return typing.get_origin(hint) or hint
 
 
 def item_type_of(each: ConfigField) -> type:
     """What a list holds; the type itself for anything else."""
-    hint = _TYPES[each.name]
-    return typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
+    hint: type = _TYPES[each.name]
+    items: tuple[type, ...] = typing.get_args(hint)
+    return items[0] if items else hint
 
 
 def default_of(each: ConfigField) -> Any:

@@ -47,9 +47,7 @@ def evaluate(
 
     answers = probabilities.argmax(axis=1)
     indices = range(len(class_names))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, answers, labels=indices, zero_division=0
-    )
+    precision, recall, f1, support = precision_recall_fscore_support(labels, answers, labels=indices, zero_division=0)
     classes = [
         ClassFigures(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
         for i, name in enumerate(class_names)

@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from training.errors import N_, UnreadablePicture
 
@@ -88,10 +88,8 @@ def open_picture(source: Source) -> Image.Image:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise _too_many_pixels() from error
-    except Image.UnidentifiedImageError as error:
-        raise UnreadablePicture(
-            N_("This is not a picture we can read. Send a JPEG, PNG or WebP file.")
-        ) from error
+    except UnidentifiedImageError as error:
+        raise UnreadablePicture(N_("This is not a picture we can read. Send a JPEG, PNG or WebP file.")) from error
     except (Exception, MemoryError) as error:  # Pillow raises nearly anything on a broken file
         raise UnreadablePicture(
             N_("The picture is damaged or incomplete. Save it again as JPEG or PNG and send that.")
@@ -120,7 +118,7 @@ def _check_limits(picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise _too_many_pixels()
-    if not (MIN_SIDE <= min(width, height) and max(width, height) <= MAX_SIDE):
+    if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE:
         raise UnreadablePicture(
             N_("The picture is %(width)d × %(height)d pixels; each side must have %(min)d to %(max)d."),
             width=width,

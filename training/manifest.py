@@ -87,9 +87,7 @@ def make_manifest(root: Path, pictures: Iterable[tuple[str, str, str]], config: 
     for label, class_name in enumerate(class_names):
         shuffled = sorted(by_class[class_name], key=lambda each: _shuffle_key(config.seed, each[0]))
         splits = _splits(len(shuffled), config)
-        entries += [
-            Entry(file, sha256, label, split) for (sha256, file), split in zip(shuffled, splits, strict=True)
-        ]
+        entries += [Entry(file, sha256, label, split) for (sha256, file), split in zip(shuffled, splits, strict=True)]
     return Manifest(str(root), class_names, entries)
 
 
@@ -100,15 +98,15 @@ def _shuffle_key(seed: int, sha256: str) -> str:
 def _splits(count: int, config: TrainingConfig) -> Sequence[Split]:
     test = max(1, round(count * config.test_share))
     validation = max(1, round(count * config.validation_share))
-    return ["test"] * test + ["validation"] * validation + ["train"] * (count - test - validation)
+    shares: list[tuple[Split, int]] = [("test", test), ("validation", validation), ("train", count - test - validation)]
+    return [split for split, number in shares for _ in range(number)]
 
 
 def _check_classes(by_class: dict[str, list[tuple[str, str]]]) -> None:
     if len(by_class) < MIN_CLASSES:
         raise TooFewPictures(
             N_(
-                "There are pictures of %(count)d class; training needs at least %(min)d. "
-                "Add pictures of another class."
+                "There are pictures of %(count)d class; training needs at least %(min)d. Add pictures of another class."
             ),
             count=len(by_class),
             min=MIN_CLASSES,

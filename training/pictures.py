@@ -6,19 +6,19 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from training import storage
 from training.config import TrainingConfig
-from training.errors import N_, DuplicatePicture, TrainingError, UnreadablePicture, say
+from training.errors import N_, DuplicatePicture, TrainingError, UnreadablePicture
 from training.images import Ingested, ingest
 from training.manifest import Manifest, make_manifest
 from training.models import Label, Picture, Recognizer
+from training.models.pictures import ReportLine
 
 JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 MAX_KEY = 100  # characters of a class name
@@ -34,25 +34,10 @@ class Member:
     read: Callable[[], bytes]  # raises TrainingError where the archive's member breaks a limit
 
 
-@dataclass(frozen=True)
-class ReportLine:
-    """What became of one file; `sentence` says why it was refused."""
-
-    name: str
-    is_taken: bool
-    sentence: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str:
-        return say(self.sentence)
-
-
 def is_junk(name: str) -> bool:
     """Files that computers leave lying about: __MACOSX, dotfiles, Thumbs.db."""
     parts = PurePosixPath(name).parts
-    return (
-        "__MACOSX" in parts or any(part.startswith(".") for part in parts) or parts[-1].lower() in JUNK_NAMES
-    )
+    return "__MACOSX" in parts or any(part.startswith(".") for part in parts) or parts[-1].lower() in JUNK_NAMES
 
 
 def folder_members(folder: Path) -> Iterator[Member]:
@@ -85,9 +70,7 @@ def add_pictures(recognizer: Recognizer, members: Iterable[Member], by: User | N
                     yield ReportLine(member.name, True)
 
 
-def add_picture(
-    recognizer: Recognizer, class_name: str, name: str, ingested: Ingested, by: User | None
-) -> Picture:
+def add_picture(recognizer: Recognizer, class_name: str, name: str, ingested: Ingested, by: User | None) -> Picture:
     """Keep one picture under a label, which is made where it is new. The file is stored before its row.
 
     Raises: DuplicatePicture if the recognizer has a picture with the same pixels.
@@ -95,9 +78,7 @@ def add_picture(
     present = recognizer.pictures.filter(sha256=ingested.sha256).select_related("label").first()
     if present:
         raise _duplicate(present)
-    label, _ = Label.objects.get_or_create(
-        recognizer=recognizer, key=class_name, defaults=names_of(class_name)
-    )
+    label, _ = Label.objects.get_or_create(recognizer=recognizer, key=class_name, defaults=names_of(class_name))
     picture = Picture(
         recognizer=recognizer,
         label=label,

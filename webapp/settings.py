@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
-from django.utils.translation import gettext_lazy as _
 
 from webapp.embedded_redis import socket_url
 from webapp.environment import BASE_DIR, Environment, s3_options
@@ -156,9 +155,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 1,
     "visibility_timeout": 60,
 }
-CELERY_BEAT_SCHEDULE = {
-    "reconcile": {"task": "training.reconcile", "schedule": 30, "options": {"expires": 30}}
-}
+CELERY_BEAT_SCHEDULE = {"reconcile": {"task": "training.reconcile", "schedule": 30, "options": {"expires": 30}}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 
 LOGGING = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,20 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
-from training.errors import say
+from training.errors import TrainingError, say
+
+
+@dataclass(frozen=True)
+class ReportLine:
+    """What became of one file of an upload; `sentence` says why it was refused."""
+
+    name: str
+    is_taken: bool
+    sentence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        return say(self.sentence)
 
 
 class Picture(models.Model):
@@ -108,6 +122,21 @@ class PictureImport(models.Model):
 
     def progress(self, **counts: int) -> None:
         PictureImport.objects.filter(pk=self.pk).update(heartbeat=timezone.now(), **counts)
+
+    def end(self, lines: list[ReportLine]) -> None:
+        """Keep the report."""
+        taken = sum(line.is_taken for line in lines)
+        PictureImport.objects.filter(pk=self.pk).update(
+            state=self.State.DONE,
+            report=[asdict(line) for line in lines],
+            num_files=len(lines),
+            num_read=len(lines),
+            num_taken=taken,
+            num_refused=len(lines) - taken,
+        )
+
+    def fail(self, error: TrainingError) -> None:
+        PictureImport.objects.filter(pk=self.pk).update(state=self.State.FAILED, error_sentence=error.sentence)
 
     def nudge(self) -> None:
         """Tell a worker that it waits. The reconciler finds it where no broker answers."""

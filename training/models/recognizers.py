@@ -56,9 +56,7 @@ class Recognizer(NamedInTwoLanguages):
         _("address"),
         unique=True,
         max_length=50,
-        validators=[
-            RegexValidator(r"^[a-z0-9]+(-[a-z0-9]+)*$", _("Use lower-case letters, digits and hyphens."))
-        ],
+        validators=[RegexValidator(r"^[a-z0-9]+(-[a-z0-9]+)*$", _("Use lower-case letters, digits and hyphens."))],
         help_text=_("Short name in the page's address: lower-case letters, digits and hyphens."),
     )
     description_en = models.TextField(_("description in English"), max_length=1000, blank=True)

@@ -182,6 +182,10 @@ class TrainingRun(models.Model):
             self.write(epochs_done=result.number, state=self.State.TRAINING)
             self.epochs.create(**vars(result))
 
+    def add_to_log(self, text: str) -> None:
+        """Keep the end of the trainer's log, whatever state the run is in."""
+        TrainingRun.objects.filter(pk=self.pk, lease=self.lease).update(log=text[-self.LOG_CHARACTERS :])
+
     def fail(self, error: TrainingError) -> bool:
         """End a held run with a sentence for its page; false where it had ended already."""
         return self._end(self.State.FAILED, error_sentence=error.sentence)
@@ -204,8 +208,15 @@ class TrainingRun(models.Model):
 
     def give_back(self) -> bool:
         """Queue a held run again because its worker is going away; the attempt does not count."""
-        rows = TrainingRun.objects.active().filter(pk=self.pk, lease=self.lease)
-        return rows.update(state=self.State.QUEUED, attempts=F("attempts") - 1, owner="") == 1
+        return self._queue_again(Q(), attempts=F("attempts") - 1)
+
+    def requeue(self) -> bool:
+        """Queue a run again whose process has died; false where that process, or another, was quicker."""
+        return self._queue_again(Q(heartbeat=self.heartbeat))
+
+    def _queue_again(self, condition: Q, **values: Any) -> bool:
+        rows = TrainingRun.objects.active().filter(condition, pk=self.pk, lease=self.lease)
+        return rows.update(state=self.State.QUEUED, owner="", **values) == 1
 
     def request_cancel(self) -> bool:
         """Ask for its end: at once where it waits, within seconds where it runs; false where it has ended."""

@@ -108,9 +108,7 @@ class Activation(models.Model):
     class Meta:
         ordering = ["-at", "-pk"]
         constraints = [
-            models.CheckConstraint(
-                condition=Q(kind__in=["publish", "roll_back"]), name="activation_kind_is_known"
-            )
+            models.CheckConstraint(condition=Q(kind__in=["publish", "roll_back"]), name="activation_kind_is_known")
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,47 @@
+"""Generated pictures: a bright circle or square on a dark ground, each one different."""
+
+from __future__ import annotations
+
+import io
+import random
+import zipfile
+from collections.abc import Mapping
+
+from PIL import Image, ImageDraw
+
+SHAPES = ("circle", "square")
+
+
+def draw(shape: str, number: int, *, side: int = 40) -> Image.Image:
+    """One picture of a shape; the number says which, and no two numbers give the same pixels."""
+    chance = random.Random(f"{shape}{number}")
+    picture = Image.new("RGB", (side, side), tuple(chance.randrange(0, 70) for _ in range(3)))
+    left, top = (chance.randrange(2, side // 3) for _ in range(2))
+    size = chance.randrange(side // 2, side * 2 // 3)
+    colour = tuple(chance.randrange(150, 256) for _ in range(3))
+    pen = ImageDraw.Draw(picture)
+    box = (left, top, left + size, top + size)
+    pen.ellipse(box, fill=colour) if shape == "circle" else pen.rectangle(box, fill=colour)
+    return picture
+
+
+def encoded(picture: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format, **options)
+    return file.getvalue()
+
+
+def zipped(members: Mapping[str, bytes]) -> bytes:
+    """A zip of these members, in order."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def shapes_zip(count: int, *, folder: str = "shapes") -> bytes:
+    """A zip with `count` pictures in each class folder."""
+    return zipped(
+        {f"{folder}/{shape}/{number}.png": encoded(draw(shape, number)) for shape in SHAPES for number in range(count)}
+    )

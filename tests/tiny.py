@@ -1,0 +1,52 @@
+"""Trains the tiny network that the whole test run shares: `python -m tests.tiny FOLDER`, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.drawings import SHAPES, draw, encoded
+from training.config import TrainingConfig
+from training.images import ingest
+from training.manifest import make_manifest
+
+CONFIG = TrainingConfig.for_network(
+    "cnn", {"image_size": 24, "epochs": 12, "batch_size": 16, "filters": (8, 16), "augmentation": ("flip",)}
+)
+PICTURES_PER_CLASS = 40
+
+
+class Silent:
+    """A report that nobody reads."""
+
+    def device(self, device: object) -> None: ...
+    def stage(self, stage: str) -> None: ...
+    def epoch(self, result: object) -> None: ...
+
+
+def main(folder: Path) -> None:
+    from training.trainer import train
+
+    pictures = []
+    for shape in SHAPES:
+        for number in range(PICTURES_PER_CLASS):
+            ingested = ingest(encoded(draw(shape, number)))
+            (folder / f"{shape}-{number}.webp").write_bytes(ingested.data)
+            pictures.append((f"{shape}-{number}.webp", ingested.sha256, shape))
+    manifest = make_manifest(folder, pictures, CONFIG)
+    artifact = train(manifest, CONFIG, Silent(), folder=folder, cache_folder=folder / "cache", recognizer="shapes")
+    facts = {
+        "h5_sha256": artifact.h5.sha256,
+        "twin_sha256": artifact.twin.sha256,
+        "twin_difference": artifact.twin.max_difference,
+        "class_names": manifest.class_names,
+        "num_weights": artifact.num_weights,
+        "evaluation": artifact.evaluation.to_dict(),
+        "manifest_sha256": manifest.sha256,
+    }
+    (folder / "facts.json").write_text(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

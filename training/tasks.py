@@ -1,0 +1,31 @@
+"""The Celery edge: each task takes an id, claims the row and calls one plain function. It can run twice without harm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_shutting_down
+
+from training import imports, process, queue, reconciler
+
+
+@shared_task(name=queue.TRAIN_RUN)
+def train_run(run_id: int) -> None:
+    process.carry_out(run_id)
+
+
+@shared_task(name=queue.READ_IMPORT)
+def read_import(import_id: int) -> None:
+    imports.carry_out(import_id)
+
+
+@shared_task(name="training.reconcile")
+def reconcile() -> None:
+    reconciler.reconcile()
+
+
+@worker_shutting_down.connect
+def stop_training(**kwargs: Any) -> None:
+    """A worker that goes away ends its trainer and queues the run again."""
+    process.stopping.set()
