@@ -5,7 +5,6 @@ The same names serve the dashboard's form, `manage.py train --set`, the API and 
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
@@ -19,6 +18,8 @@ OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop")
 SCHEDULES = ("cosine", "constant")
 ACTIVATIONS = ("relu", "leaky_relu", "gelu", "elu", "silu", "tanh", "sigmoid")
 AUGMENTATIONS = ("flip", "rotation", "zoom", "translation", "contrast", "invert")
+
+TRUTHS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 
 # What a network wants where nobody chose.
 NETWORK_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -209,7 +210,7 @@ def read_value(each: ConfigField, value: Any) -> Any:
             items = value.replace(",", " ").split() if isinstance(value, str) else value
             return tuple(_read_single(item_type_of(each), item) for item in items)
         return _read_single(wanted, value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise WrongConfig(
             N_("%(name)s is “%(value)s”; expected %(expected)s."),
             name=each.name,
@@ -219,21 +220,15 @@ def read_value(each: ConfigField, value: Any) -> Any:
 
 
 def _read_single(wanted: type, value: Any) -> Any:
-    if wanted is bool:
-        if isinstance(value, str):
-            return (
-                {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[value.lower()]
-                if value.lower() in {"true", "1", "yes", "false", "0", "no"}
-                else _refuse(value)
-            )
-        return bool(value)
-    if isinstance(value, bool | types.NoneType) or (wanted is int and float(value) != int(float(value))):
-        _refuse(value)
-    return int(float(value)) if wanted is int else wanted(value)
-
-
-def _refuse(value: object) -> typing.NoReturn:
-    raise ValueError(value)
+    if wanted is bool and isinstance(value, str):
+        value = TRUTHS.get(value.lower())
+    if value is None or isinstance(value, bool) != (wanted is bool):
+        raise ValueError(value)
+    if wanted is int:
+        if float(value) != int(float(value)):
+            raise ValueError(value)
+        return int(float(value))
+    return wanted(value)
 
 
 def _check_value(each: ConfigField, value: Any) -> None:

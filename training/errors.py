@@ -50,6 +50,10 @@ class TrainingError(Exception):
         return say(self.sentence)
 
 
+class UnknownRecognizer(TrainingError):
+    """No recognizer has this address."""
+
+
 class UnreadablePicture(TrainingError):
     """The bytes are no picture we accept."""
 

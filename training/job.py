@@ -9,7 +9,6 @@ import shutil
 import sys
 import threading
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import django

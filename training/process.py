@@ -30,7 +30,7 @@ class TrainerDied(TrainingError):
     """The trainer's process ended without ending its run."""
 
 
-def carry_out(run_id: int, watch: Callable[[TrainingRun], None] = lambda run: None) -> bool:
+def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool) -> bool:
     """Claim a queued run and see it through in a process of its own.
 
     Args:
@@ -54,7 +54,7 @@ def carry_out(run_id: int, watch: Callable[[TrainingRun], None] = lambda run: No
     return True
 
 
-def _see_through(run: TrainingRun, trainer: subprocess.Popen[bytes], watch: Callable[[TrainingRun], None]) -> None:
+def _see_through(run: TrainingRun, trainer: subprocess.Popen[bytes], watch: Callable[[TrainingRun], object]) -> None:
     """Wait for the trainer's end, and bring it about when the run is cancelled or this worker goes away."""
     held = run.lease
     try:

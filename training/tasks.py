@@ -1,4 +1,4 @@
-"""The Celery edge: each task takes an id, claims the row and calls one plain function. It can run twice without harm."""
+"""The Celery edge: each task takes an id, claims the row and calls one function; it can run twice unharmed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from training.errors import N_, NotPublishable
+from training.errors import N_, NotPublishable, UnknownRecognizer
 
 if TYPE_CHECKING:
     from training.models.versions import ModelVersion
@@ -41,6 +41,16 @@ class RecognizerQuerySet(models.QuerySet["Recognizer"]):
     def open_to_visitors(self) -> Self:
         """Public and with a version that answers."""
         return self.filter(is_public=True, versions__is_active=True)
+
+    def named(self, slug: str) -> Recognizer:
+        """Raises: UnknownRecognizer naming those there are."""
+        try:
+            return self.get(slug=slug)
+        except Recognizer.DoesNotExist:
+            known = ", ".join(Recognizer.objects.values_list("slug", flat=True)) or "–"
+            raise UnknownRecognizer(
+                N_("There is no recognizer “%(slug)s”. There are: %(known)s."), slug=slug, known=known
+            ) from None
 
     def with_counts(self) -> Self:
         return self.annotate(

@@ -1,0 +1,47 @@
+# `make run` starts everything, `make test` tests everything; the rest is in the README.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export HOST ?= 127.0.0.1
+export PORT ?= 8000
+
+.PHONY: run install test check lock
+
+run: install
+	@python manage.py first_start
+	@exec honcho start
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	touch $@
+
+# TensorFlow's tests run in a process of their own.
+test: $(VENV)/.installed-dev
+	python -m pytest -m "not keras and not browser"
+	python -m pytest -m keras
+	python -m pytest -m browser
+
+check: $(VENV)/.installed-dev
+	ruff check .
+	ruff format --check .
+	mypy .
+	python manage.py makemigrations --check --dry-run
+	HTTPS=true ALLOWED_HOSTS=discern.example SECRET_KEY=$$(python -c "import secrets; print(secrets.token_urlsafe(60))") \
+		python -W error::DeprecationWarning manage.py check --deploy --fail-level WARNING
+
+# Pins everything that is installed, with hashes.
+lock: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet uv
+	for name in requirements requirements-dev requirements-gpu; do \
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt; done

@@ -1,0 +1,76 @@
+"""`manage.py train SLUG`: one training run in the foreground, without Celery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from training import process
+from training.config import NETWORKS, TrainingConfig
+from training.errors import TrainingError
+from training.management.progress import ProgressLine
+from training.models import Recognizer, TrainingRun
+
+
+class Command(BaseCommand):
+    help = "Train a network on a recognizer's pictures and wait for it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("slug", help="the recognizer's address name")
+        parser.add_argument("--network", default="mobilenetv2", choices=NETWORKS)
+        parser.add_argument(
+            "--set",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="NAME=VALUE",
+            help="settings, such as epochs=20 filters=32,64 augmentation=flip,zoom",
+        )
+        parser.add_argument("--publish", action="store_true", help="publish the version when it is done")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            recognizer = Recognizer.objects.named(options["slug"])
+            config = TrainingConfig.for_network(options["network"], _settings(options["set"]))
+        except TrainingError as error:
+            raise CommandError(str(error)) from error
+        run = recognizer.runs.create(config=config.to_dict(), publish_when_done=options["publish"])
+        self.progress = ProgressLine(self.stderr._out)  # type: ignore[attr-defined]
+        self.epochs_shown = 0
+        try:
+            process.carry_out(run.pk, self._show)
+        except KeyboardInterrupt:
+            run.refresh_from_db()
+            run.end_cancelled()
+            raise CommandError("Cancelled.") from None
+        self.progress.end()
+        run.refresh_from_db()
+        self._conclude(run)
+
+    def _show(self, run: TrainingRun) -> None:
+        for epoch in run.epochs.filter(number__gt=self.epochs_shown):
+            self.progress.end()
+            self.epochs_shown = epoch.number
+            self.stdout.write(
+                f"epoch {epoch.number}/{run.num_epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
+                f"val_loss {epoch.val_loss:.4f}  val_accuracy {epoch.val_accuracy:.4f}  "
+                f"{epoch.pictures_per_second:.0f} pictures/s"
+            )
+        self.progress.show(f"{run.get_state_display()} …")
+
+    def _conclude(self, run: TrainingRun) -> None:
+        if run.state != TrainingRun.State.SUCCEEDED:
+            raise CommandError(run.error or f"The run ended as “{run.get_state_display()}”.")
+        version = run.version
+        self.stdout.write(
+            f"version {version.number}: test accuracy {version.test_accuracy:.4f} on {run.num_test} pictures"
+            + (", published" if version.is_active else "")
+        )
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise CommandError(f"--set takes NAME=VALUE, but “{pair}” has no “=”.")
+    return dict(pair.split("=", 1) for pair in pairs)
