@@ -12,11 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# The tests keep what they make to themselves; an owner's own settings must not reach them.
-os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="discern-tests-")
-for name in ("ALLOWED_HOSTS", "HTTPS", "DEBUG", "ENGINE", "STORAGE_URL", "SECRET_KEY"):
-    os.environ.pop(name, None)
-
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -32,10 +27,6 @@ from training.models import ModelVersion, Picture, Recognizer, TrainingRun
 from training.pictures import add_picture
 
 ROOT = Path(__file__).parent.parent
-
-
-def pytest_sessionfinish() -> None:
-    shutil.rmtree(os.environ["DATA_DIR"], ignore_errors=True)
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
@@ -55,7 +46,6 @@ def _own_files(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -
     settings.DATA_DIR = tmp_path / "data"
     settings.MEDIA_ROOT = tmp_path / "data" / "files"
     settings.MEDIA_ROOT.mkdir(parents=True)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     engine.close_all()
     monkeypatch.setattr("celery.app.base.Celery.send_task", lambda *args, **kwargs: None)
 

@@ -1,6 +1,6 @@
 """gunicorn's settings: `gunicorn -c python:webapp.server webapp.wsgi`.
 
-One process with threads: on a CPU that answers as many pictures a second as more processes do, in a third of the memory.
+One process with threads: on a CPU it answers as many pictures a second as several processes, in a third of the memory.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def start_digits() -> TrainingRun:
             },
         )
         for line in add_pictures(recognizer, _digits(), None):
-            del line  # the same pictures again are refused, which is as it should be
+            del line  # after a start that was cut off, the pictures that are there already are refused
+        recognizer.runs.exclude(state__in=TrainingRun.ENDED).update(state=TrainingRun.State.CANCELLED)
         return recognizer.runs.create(config=STARTER_CONFIG.to_dict(), publish_when_done=True)
 
 

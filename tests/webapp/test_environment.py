@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from webapp.environment import Environment, s3_options
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "TIME_ZONE", "TRUSTED_ORIGINS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("DEBUG", "perhaps", "true or false"),
+        ("HTTPS", "2", "true or false"),
+        ("ENGINE", "torch", "openvino or keras"),
+        ("DATABASE_URL", "mysql://host/name", "postgres://"),
+        ("DATABASE_URL", "localhost:5432", "postgres://"),
+        ("REDIS_URL", "http://host", "redis://"),
+        ("REDIS_URL", "redis://host:port", "redis://"),
+        ("STORAGE_URL", "bucket", "s3://"),
+        ("TRUSTED_ORIGINS", "example.org", "https://"),
+        ("TIME_ZONE", "Mars/Olympus", "Asia/Shanghai"),
+        ("DATA_DIR", "/proc/discern", "can be written to"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(
+    name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ImproperlyConfigured) as caught:
+        Environment.read()
+
+    message = str(caught.value)
+    assert message.startswith(name)
+    assert value in message
+    assert expected in message
+
+
+def test_with_nothing_set_all_is_embedded(tmp_path: Path) -> None:
+    environment = Environment.read()
+
+    assert environment.database["NAME"] == str(tmp_path / "discern.sqlite3")
+    assert (environment.redis_url, environment.storage_url, environment.engine) == ("", "", "openvino")
+    assert not environment.debug
+
+
+def test_postgresql_comes_from_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://me:secret@db.example:5433/discern")
+
+    database = Environment.read().database
+
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example", 5433, "discern")
+
+
+def test_the_secret_key_is_made_once_and_is_private(tmp_path: Path) -> None:
+    first, second = Environment.read().secret_key, Environment.read().secret_key
+
+    assert first == second
+    assert len(first) >= 50
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_s3_options_come_from_the_address() -> None:
+    options = s3_options("s3://pictures/discern?endpoint=https://minio.example:9000&region=eu")
+
+    assert (options["bucket_name"], options["location"]) == ("pictures", "discern")
+    assert (options["endpoint_url"], options["region_name"]) == ("https://minio.example:9000", "eu")
