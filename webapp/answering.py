@@ -1,0 +1,41 @@
+"""From an upload to its answer, for the page and the API alike."""
+
+from __future__ import annotations
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
+
+from classifier.answer import Answer
+from classifier.engine import engine
+from classifier.errors import EngineUnavailable, NoVersion
+from training.errors import TrainingError
+from training.images import MAX_UPLOAD_BYTES
+from training.models import Recognizer
+from webapp.errors import NoPicture, TooLarge
+
+MAX_REQUEST_BYTES = MAX_UPLOAD_BYTES + 100_000  # the form around the picture
+STATUSES = {TooLarge: 413, NoVersion: 409, EngineUnavailable: 503}
+
+
+def answer_upload(recognizer: Recognizer, upload: UploadedFile | None, source: str) -> Answer:
+    """Answer the picture from a form and keep the answer.
+
+    Raises: UnreadablePicture (NoPicture, TooLarge), NoVersion, EngineUnavailable; `status_of` has the status.
+    """
+    if upload is None:
+        raise NoPicture
+    if (upload.size or 0) > MAX_UPLOAD_BYTES:
+        raise TooLarge
+    answer = engine.classify(recognizer, upload.read())
+    answer.record(source)
+    return answer
+
+
+def is_oversized(request: HttpRequest) -> bool:
+    """No picture we accept makes a request this large; asked before the body is read."""
+    return int(request.headers.get("Content-Length") or 0) > MAX_REQUEST_BYTES
+
+
+def status_of(error: TrainingError) -> int:
+    """The HTTP status of a refusal."""
+    return STATUSES.get(type(error), 400)

@@ -1,0 +1,246 @@
+"""The REST API, described at /api/v1/docs: anyone may classify, staff may train. Errors are {"detail": "sentence"}."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from django.db import transaction
+from django.db.models import Prefetch
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from ninja import Body, File, NinjaAPI, Schema
+from ninja.decorators import decorate_view
+from ninja.errors import AuthenticationError, AuthorizationError, ValidationError
+from ninja.files import UploadedFile
+from ninja.security import SessionAuth
+
+from classifier.models import Prediction
+from training.config import TrainingConfig
+from training.errors import N_, TrainingError, WrongConfig
+from training.models import ModelVersion, Recognizer, TrainingRun
+from webapp.answering import answer_upload, is_oversized, status_of
+from webapp.errors import NoPicture, TooLarge
+from webapp.guards import StaffRequest
+
+api = NinjaAPI(title="Discern 识别", version="1", description="What is in the picture?", urls_namespace="api")
+
+
+class StaffSession(SessionAuth):
+    """Somebody signed in on the site; a request that changes something needs the X-CSRFToken header."""
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> Any:
+        user = super().authenticate(request, key)
+        if user and not user.is_staff:
+            raise AuthorizationError(message=_("Your account may not do this."))
+        return user
+
+
+# --- what goes in and out
+class Refusal(Schema):
+    detail: str
+
+
+class LabelOut(Schema):
+    key: str
+    name: str
+
+
+class RecognizerOut(Schema):
+    slug: str
+    name: str
+    description: str
+    labels: list[LabelOut]
+    version: int
+
+    @staticmethod
+    def resolve_labels(recognizer: Recognizer) -> list[Any]:
+        return list(recognizer.labels.all())
+
+    @staticmethod
+    def resolve_version(recognizer: Any) -> int:
+        return int(recognizer.published[0].number)
+
+
+class ScoreOut(Schema):
+    label: str
+    name: str
+    probability: float
+
+
+class AnswerOut(Schema):
+    recognizer: str
+    version: int
+    label: str
+    scores: list[ScoreOut]
+
+
+class EpochOut(Schema):
+    number: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    pictures_per_second: float
+    seconds: float
+
+
+class RunOut(Schema):
+    id: int
+    recognizer: str
+    state: str
+    error: str
+    config: dict[str, Any]
+    publish_when_done: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    expected_end: datetime | None
+    num_epochs: int
+    epochs_done: int
+    epochs: list[EpochOut]
+    version: int | None  # number of the version it made
+
+    @staticmethod
+    def resolve_recognizer(run: TrainingRun) -> str:
+        return run.recognizer.slug
+
+    @staticmethod
+    def resolve_expected_end(run: TrainingRun) -> datetime | None:
+        return run.expected_end()
+
+    @staticmethod
+    def resolve_epochs(run: TrainingRun) -> list[Any]:
+        return list(run.epochs.all())
+
+    @staticmethod
+    def resolve_version(run: TrainingRun) -> int | None:
+        version = ModelVersion.objects.filter(run=run).first()
+        return version.number if version else None
+
+
+def settings_schema() -> dict[str, Any]:
+    """The training settings as OpenAPI shows them; TrainingConfig says what each means and may be."""
+    limits = ("minimum", "maximum")
+    properties: dict[str, Any] = {
+        each.name: {"description": each.metadata["help"], "default": each.default}
+        | {name: each.metadata[name] for name in limits if each.metadata[name] is not None}
+        | ({"enum": list(each.metadata["choices"])} if each.metadata["choices"] else {})
+        for each in fields(TrainingConfig)
+    }
+    properties["publish_when_done"] = {"type": "boolean", "default": False}
+    content = {"application/json": {"schema": {"type": "object", "properties": properties}}}
+    return {"requestBody": {"content": content}}
+
+
+def small_enough(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Refuse what is far too large before its body is read."""
+
+    @wraps(run)
+    def checked(request: HttpRequest, **parameters: Any) -> HttpResponse:
+        if is_oversized(request):
+            return refuse(request, TooLarge())
+        return run(request, **parameters)
+
+    return checked
+
+
+# --- for anyone
+@api.get("/recognizers", response=list[RecognizerOut], summary="What can be recognized here")
+def recognizers(request: HttpRequest) -> Any:
+    published = Prefetch("versions", ModelVersion.objects.filter(is_active=True), to_attr="published")
+    return Recognizer.objects.open_to_visitors().prefetch_related("labels", published)
+
+
+@api.post(
+    "/recognizers/{slug}/classify",
+    response={200: AnswerOut, frozenset({400, 404, 409, 413, 503}): Refusal},
+    summary="Classify one picture",
+)
+@decorate_view(small_enough)
+def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
+    """Answers one JPEG, PNG or WebP picture of at most 10 MB. Every class is scored, the most probable first.
+
+    Names come in the language of Accept-Language (en, zh-hans). 400: no picture we can read; 404: no such recognizer;
+    409: no version of it is published yet; 413: too large; 503: its version cannot be opened right now.
+    """
+    recognizer = get_object_or_404(Recognizer, slug=slug, is_public=True)
+    answer = answer_upload(recognizer, file, Prediction.Source.API)
+    names = recognizer.label_names()
+    return {
+        "recognizer": recognizer.slug,
+        "version": answer.version.number,
+        "label": answer.best.label,
+        "scores": [{**row, "name": names.get(row["label"], row["label"])} for row in answer.as_rows()],
+    }
+
+
+# --- for staff
+@api.post(
+    "/recognizers/{slug}/runs",
+    auth=StaffSession(),
+    response={201: RunOut, frozenset({400, 401, 403, 404}): Refusal},
+    summary="Start a training run",
+    openapi_extra=settings_schema(),
+)
+def start_run(request: StaffRequest, slug: str, settings: Body[dict[str, Any]]) -> Any:
+    """What is left out takes the network's own default."""
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    publish_when_done = settings.pop("publish_when_done", False)
+    if not isinstance(publish_when_done, bool):
+        raise WrongConfig(N_("publish_when_done must be true or false."))
+    network = str(settings.get("network", TrainingConfig.network))
+    config = TrainingConfig.for_network(network, settings)
+    run = recognizer.runs.create(config=config.to_dict(), started_by=request.user, publish_when_done=publish_when_done)
+    transaction.on_commit(run.nudge)
+    return 201, run
+
+
+@api.get(
+    "/runs/{int:pk}",
+    auth=StaffSession(),
+    response={200: RunOut, frozenset({401, 403, 404}): Refusal},
+    summary="How a training run goes",
+)
+def show_run(request: HttpRequest, pk: int) -> Any:
+    return get_object_or_404(TrainingRun.objects.select_related("recognizer"), pk=pk)
+
+
+# --- refusals
+@api.exception_handler(TrainingError)
+def refuse(request: HttpRequest, error: TrainingError) -> HttpResponse:
+    return _refusal(request, str(error), status_of(error))
+
+
+@api.exception_handler(ValidationError)
+def refuse_parameters(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    if any(each["loc"][0] == "file" for each in error.errors):
+        return refuse(request, NoPicture())
+    return _refusal(request, "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors), 400)
+
+
+@api.exception_handler(MultiPartParserError)
+@api.exception_handler(SuspiciousOperation)
+def refuse_body(request: HttpRequest, error: Exception) -> HttpResponse:
+    return _refusal(request, _("The request is incomplete or malformed."), 400)
+
+
+@api.exception_handler(Http404)
+def refuse_address(request: HttpRequest, error: Http404) -> HttpResponse:
+    return _refusal(request, _("There is nothing at this address."), 404)
+
+
+@api.exception_handler(AuthenticationError)
+def refuse_visitor(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    return _refusal(request, _("Sign in first."), 401)
+
+
+def _refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
+    return api.create_response(request, {"detail": sentence}, status=status)

@@ -1,0 +1,82 @@
+"""The visitor's pages: choose a recognizer, show it a picture, read the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods, require_safe
+
+from classifier.answer import KEPT_SCORES, Answer
+from classifier.models import Prediction
+from training.errors import TrainingError
+from training.images import MAX_UPLOAD_BYTES
+from training.models import Recognizer
+from webapp.answering import answer_upload, is_oversized, status_of
+from webapp.errors import TooLarge
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line of the answer."""
+
+    name: str
+    probability: float
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.probability
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return render(request, "classify/home.html", {"recognizers": Recognizer.objects.open_to_visitors()})
+
+
+@csrf_exempt  # Django reads the whole body to find the token, so the size comes first and _answer asks for the token
+@require_http_methods(["GET", "HEAD", "POST"])
+def recognizer(request: HttpRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    if not recognizer.is_public and not request.user.is_staff:
+        raise Http404
+    if request.method != "POST":
+        return _page(request, recognizer)
+    if is_oversized(request):
+        return _page(request, recognizer, error=TooLarge())
+    return _answer(request, recognizer)
+
+
+@csrf_protect
+def _answer(request: HttpRequest, recognizer: Recognizer) -> HttpResponse:
+    try:
+        answer = answer_upload(recognizer, request.FILES.get("file"), Prediction.Source.PAGE)
+    except TrainingError as error:
+        return _page(request, recognizer, error=error)
+    return _page(request, recognizer, answer=answer)
+
+
+def _page(
+    request: HttpRequest,
+    recognizer: Recognizer,
+    *,
+    answer: Answer | None = None,
+    error: TrainingError | None = None,
+) -> HttpResponse:
+    """The whole page, or for htmx only the answer in it."""
+    template = "classify/_answer.html" if "HX-Request" in request.headers else "classify/recognizer.html"
+    context = {
+        "recognizer": recognizer,
+        "bars": _bars(recognizer, answer) if answer else [],
+        "version": answer.version if answer else None,
+        "error": error,
+        "max_bytes": MAX_UPLOAD_BYTES,
+        "too_large": TooLarge(),
+    }
+    return render(request, template, context, status=status_of(error) if error else 200)
+
+
+def _bars(recognizer: Recognizer, answer: Answer) -> list[Bar]:
+    names = recognizer.label_names()
+    return [Bar(names.get(score.label, score.label), score.probability) for score in answer.scores[:KEPT_SCORES]]
