@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HOST ?= 127.0.0.1
 export PORT ?= 8000
 
-.PHONY: run install test check lock
+.PHONY: run install test check messages lock
 
 run: install
 	@python manage.py first_start
@@ -38,6 +38,11 @@ check: $(VENV)/.installed-dev
 	python manage.py makemigrations --check --dry-run
 	HTTPS=true ALLOWED_HOSTS=discern.example SECRET_KEY=$$(python -c "import secrets; print(secrets.token_urlsafe(60))") \
 		python -W error::DeprecationWarning manage.py check --deploy --fail-level WARNING
+
+# Collects the sentences and compiles their Chinese; needs GNU gettext.
+messages: $(VENV)/.installed-dev
+	python manage.py makemessages --locale zh_Hans --no-location --no-obsolete --ignore ".venv/*" --ignore "var/*"
+	python manage.py compilemessages --locale zh_Hans --ignore ".venv"
 
 # Pins everything that is installed, with hashes.
 lock: $(VENV)/.installed-dev

@@ -1,0 +1,74 @@
+"""Every sentence of the site has its Chinese."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+from django.utils.translation.template import templatize
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "webapp" / "locale" / "zh_Hans" / "LC_MESSAGES"
+KEYWORDS = dict.fromkeys(("_", "N_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy")) | {
+    "ngettext": (1, 2),
+    "ngettext_lazy": (1, 2),
+    "pgettext": ((1, "c"), 2),
+    "pgettext_lazy": ((1, "c"), 2),
+}
+PLACEHOLDER = re.compile(r"%\((\w+)\)")
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalog:
+    with (FOLDER / "django.po").open("rb") as file:
+        return read_po(file, locale="zh_Hans")
+
+
+def messages() -> Iterator[tuple[str, str | None]]:
+    """Every sentence in Python and in the templates, with its context."""
+    for package in ("webapp", "classifier", "training"):
+        for path in (ROOT / package).rglob("*.py"):
+            yield from _found(path.read_text())
+    for path in (ROOT / "templates").rglob("*.html"):
+        yield from _found(templatize(path.read_text(), origin=str(path)))
+
+
+def _found(source: str) -> Iterator[tuple[str, str | None]]:
+    for _, message, _, context in extract("python", io.BytesIO(source.encode()), keywords=KEYWORDS):
+        yield (message if isinstance(message, str) else message[0]), context
+
+
+def test_every_sentence_has_its_chinese(catalogue: Catalog) -> None:
+    missing = {
+        message
+        for message, context in messages()
+        if message and not ((entry := catalogue.get(message, context)) and entry.string and not entry.fuzzy)
+    }
+
+    assert missing == set()
+
+
+def test_no_translation_loses_or_invents_a_value(catalogue: Catalog) -> None:
+    wrong = []
+    for entry in catalogue:
+        originals = entry.id if isinstance(entry.id, tuple) else (entry.id,)
+        translations = entry.string if isinstance(entry.string, tuple) else (entry.string,)
+        wanted = set(PLACEHOLDER.findall(originals[-1]))
+        wrong += [text for text in translations if entry.id and set(PLACEHOLDER.findall(text)) != wanted]
+
+    assert wrong == []
+
+
+def test_the_compiled_catalogue_is_that_of_the_source(catalogue: Catalog) -> None:
+    with (FOLDER / "django.mo").open("rb") as file:
+        compiled = read_mo(file)
+
+    source = {entry.id: entry.string for entry in catalogue if entry.id and not entry.fuzzy}
+    assert {entry.id: entry.string for entry in compiled if entry.id} == source
