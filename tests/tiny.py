@@ -12,9 +12,17 @@ from training.images import ingest
 from training.manifest import make_manifest
 
 CONFIG = TrainingConfig.for_network(
-    "cnn", {"image_size": 24, "epochs": 12, "batch_size": 16, "filters": (8, 16), "augmentation": ("flip",)}
+    "cnn",
+    {
+        "image_size": 24,
+        "epochs": 12,
+        "batch_size": 4,  # many steps: batch normalisation's moving averages need them
+        "learning_rate": 5e-3,
+        "filters": (8, 16, 32),
+        "augmentation": (),
+    },
 )
-PICTURES_PER_CLASS = 40
+PICTURES_PER_CLASS = 60
 
 
 class Silent:
