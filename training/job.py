@@ -53,11 +53,17 @@ class Pulse(threading.Thread):
             try:
                 self.run_row.write(log=self.text)
             except LeaseLost:
-                if self.ended.is_set():
+                if self.has_succeeded():  # this very process has ended the run, and may be publishing its version
                     return
                 os._exit(LOST_ITS_LEASE)
             except django.db.Error:  # the next beat tries again; the lease is lost only after a minute
                 log.exception("The heartbeat could not be written")
+
+    def has_succeeded(self) -> bool:
+        from training.models import TrainingRun
+
+        mine = TrainingRun.objects.filter(pk=self.run_row.pk, lease=self.run_row.lease)
+        return mine.filter(state=TrainingRun.State.SUCCEEDED).exists()
 
     @property
     def text(self) -> str:
