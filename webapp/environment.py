@@ -71,7 +71,7 @@ def s3_options(storage_url: str) -> dict[str, Any]:
         "location": address.path.strip("/"),
         "endpoint_url": query.get("endpoint"),
         "region_name": query.get("region"),
-        "file_overwrite": False,
+        "file_overwrite": True,  # names are hashes or unique to a run
         "querystring_auth": True,
     }
 

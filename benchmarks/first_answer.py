@@ -1,0 +1,82 @@
+"""How soon a fresh web process answers its first picture, and in how much memory.
+
+    DATA_DIR=var python benchmarks/first_answer.py SLUG PICTURE [ROUNDS]
+
+Starts the Procfile's web process anew each round, sends it a picture as soon as it listens, and prints medians: seconds
+from process start to the first answer, of the tenth answer, and resident memory of the process tree after ten answers.
+Needs an installation with a published version (`make run` makes one: digits).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BOUNDARY = "discern-benchmark"
+
+
+def main(slug: str, picture: Path, rounds: int) -> None:
+    results = [measure(slug, picture.read_bytes()) for _ in range(rounds)]
+    first, tenth, memory = (statistics.median(column) for column in zip(*results, strict=True))
+    print(f"first answer {first:.2f} s after start, tenth {tenth * 1000:.1f} ms, {memory:.0f} MB ({rounds} rounds)")
+
+
+def measure(slug: str, picture: bytes) -> tuple[float, float, float]:
+    port = free_port()
+    env = {**os.environ, "PORT": str(port)}
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:webapp.server", "webapp.wsgi"]
+    started = time.perf_counter()
+    server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        url = f"http://127.0.0.1:{port}/api/v1/recognizers/{slug}/classify"
+        while not answered(url, picture):
+            time.sleep(0.01)
+        first = time.perf_counter() - started
+        for _ in range(9):
+            before = time.perf_counter()
+            answered(url, picture)
+            tenth = time.perf_counter() - before
+        return first, tenth, resident_megabytes(server.pid)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def answered(url: str, picture: bytes) -> bool:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n\r\n'
+    body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except urllib.error.HTTPError:
+        raise
+    except OSError:
+        return False
+
+
+def resident_megabytes(pid: int) -> float:
+    """Of the process and its children, as the kernel counts them."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    fields = Path(f"/proc/{pid}/status").read_text().split("\n")
+    own = next(int(line.split()[1]) for line in fields if line.startswith("VmRSS"))
+    return own / 1024 + sum(resident_megabytes(int(child)) for child in children)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 5)
