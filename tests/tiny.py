@@ -15,7 +15,7 @@ CONFIG = TrainingConfig.for_network(
     "cnn",
     {
         "image_size": 24,
-        "epochs": 12,
+        "epochs": 16,
         "batch_size": 4,  # many steps: batch normalisation's moving averages need them
         "learning_rate": 5e-3,
         "filters": (8, 16, 32),
