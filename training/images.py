@@ -153,5 +153,5 @@ def _shrink(picture: Image.Image) -> Image.Image:
     scale = KEPT_SIDE / max(picture.size)
     if scale >= 1:
         return picture
-    width, height = (max(1, round(side * scale)) for side in picture.size)
+    width, height = (max(MIN_SIDE, round(side * scale)) for side in picture.size)
     return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
