@@ -96,8 +96,8 @@ def _shuffle_key(seed: int, sha256: str) -> str:
 
 
 def _splits(count: int, config: TrainingConfig) -> Sequence[Split]:
-    test = max(1, round(count * config.test_share))
-    validation = max(1, round(count * config.validation_share))
+    test = min(max(1, round(count * config.test_share)), count - 2)  # leaves one for each other side
+    validation = min(max(1, round(count * config.validation_share)), count - test - 1)
     shares: list[tuple[Split, int]] = [("test", test), ("validation", validation), ("train", count - test - validation)]
     return [split for split, number in shares for _ in range(number)]
 
