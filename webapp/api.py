@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from ninja import Body, File, NinjaAPI, Schema
+from ninja import Body, File, NinjaAPI, Schema, Status
 from ninja.decorators import decorate_view
 from ninja.errors import AuthenticationError, AuthorizationError, ValidationError
 from ninja.files import UploadedFile
@@ -200,7 +200,7 @@ def start_run(request: StaffRequest, slug: str, settings: Body[dict[str, Any]]) 
     config = TrainingConfig.for_network(network, settings)
     run = recognizer.runs.create(config=config.to_dict(), started_by=request.user, publish_when_done=publish_when_done)
     transaction.on_commit(run.nudge)
-    return 201, run
+    return Status(201, run)
 
 
 @api.get(

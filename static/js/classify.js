@@ -10,11 +10,18 @@ export function classify(form, { page = document, addressOf = (file) => URL.crea
 
   form.classList.add("is-live");
   input.addEventListener("change", () => input.files.length && show(input.files[0]));
-  form.addEventListener("drawn", ({ detail }) => send(detail.file));
+  input.addEventListener("click", () => { input.value = ""; }); // so that the same file can be chosen again
+  form.addEventListener("drawn", ({ detail }) => {
+    preview.hidden = true;
+    send(detail.file);
+  });
   form.addEventListener("reset", () => {
     form.dispatchEvent(new Event("htmx:abort"));
     preview.hidden = true;
     answer.innerHTML = nothingYet;
+  });
+  form.addEventListener("htmx:afterRequest", () => {
+    if (!preview.hidden) answer.scrollIntoView({ block: "nearest" }); // on a phone it lies below the picture
   });
   form.addEventListener("htmx:sendError", () => say(form.dataset.offline));
   preview.addEventListener("error", () => { preview.hidden = true; }); // no picture: the answer says why

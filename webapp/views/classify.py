@@ -69,7 +69,7 @@ def _page(
     context = {
         "recognizer": recognizer,
         "bars": _bars(recognizer, answer) if answer else [],
-        "version": answer.version if answer else None,
+        "version": answer.version if answer else recognizer.active_version,
         "error": error,
         "max_bytes": MAX_UPLOAD_BYTES,
         "too_large": TooLarge(),

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from classifier.models import Prediction
+from tests.webapp.uploads import BAD_FILES, upload
+from training.models import TrainingRun
+
+CLASSIFY = "/api/v1/recognizers/shapes/classify"
+RUNS = "/api/v1/recognizers/shapes/runs"
+
+
+def post(client, data, address=RUNS, **options):
+    return client.post(address, data, content_type="application/json", **options)
+
+
+# --- for anyone
+def test_a_picture_is_answered(client, version, picture_bytes):
+    answer = client.post(CLASSIFY, {"file": upload(picture_bytes("circle"))}).json()
+
+    assert set(answer) == {"recognizer", "version", "label", "scores"}
+    assert (answer["recognizer"], answer["version"], answer["label"]) == ("shapes", 1, "circle")
+    assert [(score["label"], score["name"]) for score in answer["scores"]] == [
+        ("circle", "Circle"),
+        ("square", "Square"),
+    ]
+    assert sum(score["probability"] for score in answer["scores"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_names_come_in_the_language_asked_for(client, version, picture_bytes):
+    answer = client.post(
+        CLASSIFY, {"file": upload(picture_bytes("circle"))}, headers={"Accept-Language": "zh-CN,zh;q=0.9"}
+    )
+
+    assert answer.json()["scores"][0]["name"] == "圆"
+
+
+def test_an_answer_is_recorded_as_given_by_the_api(client, version, picture_bytes):
+    client.post(CLASSIFY, {"file": upload(picture_bytes())})
+
+    assert Prediction.objects.get().source == "api"
+
+
+def test_classifying_needs_no_token(version, picture_bytes):
+    answer = Client(enforce_csrf_checks=True).post(CLASSIFY, {"file": upload(picture_bytes())})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_refused_in_plain_words(client, version, name):
+    make, status, words = BAD_FILES[name]
+
+    answer = client.post(CLASSIFY, {"file": upload(make())})
+
+    assert answer.status_code == status
+    assert words in answer.json()["detail"]
+
+
+def test_a_request_without_a_file_is_refused(client, version):
+    answer = client.post(CLASSIFY)
+
+    assert answer.status_code == 400
+    assert "There is no picture" in answer.json()["detail"]
+
+
+def test_text_in_place_of_the_file_is_refused(client, version):
+    answer = client.post(CLASSIFY, {"file": "hello"})
+
+    assert answer.status_code == 400
+    assert "There is no picture" in answer.json()["detail"]
+
+
+def test_a_malformed_form_is_refused(client, version):
+    answer = client.post(CLASSIFY, b"hello", content_type="multipart/form-data")
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"]
+
+
+def test_more_files_than_a_form_may_have_are_refused(client, version, settings):
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = 1
+
+    answer = client.post(CLASSIFY, {"file": upload(b"a"), "more": SimpleUploadedFile("b", b"b")})
+
+    assert answer.status_code == 400
+    assert "malformed" in answer.json()["detail"]
+
+
+def test_without_a_version_nothing_is_answered(client, recognizer, picture_bytes):
+    answer = client.post(CLASSIFY, {"file": upload(picture_bytes())})
+
+    assert answer.status_code == 409
+    assert "no published version" in answer.json()["detail"]
+
+
+def test_a_version_whose_files_are_gone_is_unavailable(client, version, picture_bytes):
+    version.twin_paths[0].unlink()
+
+    assert client.post(CLASSIFY, {"file": upload(picture_bytes())}).status_code == 503
+
+
+def test_a_private_or_unknown_recognizer_is_not_there(client, recognizer, version, picture_bytes):
+    recognizer.is_public = False
+    recognizer.save()
+
+    for address in (CLASSIFY, CLASSIFY.replace("shapes", "nothing")):
+        answer = client.post(address, {"file": upload(picture_bytes())})
+        assert answer.status_code == 404
+        assert answer.json()["detail"]
+    assert client.get("/api/v1/recognizers").json() == []
+
+
+def test_the_list_says_what_can_be_recognized(client, version, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        answer = client.get("/api/v1/recognizers")
+
+    labels = [{"key": "circle", "name": "Circle"}, {"key": "square", "name": "Square"}]
+    assert answer.json() == [
+        {"slug": "shapes", "name": "Shapes", "description": "Circles and squares", "labels": labels, "version": 1}
+    ]
+
+
+def test_the_description_of_the_api_names_every_training_setting(client, db):
+    schema = client.get("/api/v1/openapi.json").json()
+
+    body = schema["paths"]["/api/v1/recognizers/{slug}/runs"]["post"]["requestBody"]
+    settings = body["content"]["application/json"]["schema"]["properties"]
+    assert settings["epochs"]["maximum"] == 1000
+    assert "publish_when_done" in settings
+
+
+def test_the_page_about_the_api_brings_its_own_scripts(client, db):
+    page = client.get("/api/v1/docs").content.decode()
+
+    assert "/static/ninja/swagger-ui-bundle" in page
+    assert "https://" not in page
+
+
+# --- for staff
+def test_staff_start_a_run(staff_client, staff, recognizer):
+    answer = post(staff_client, {"network": "cnn", "epochs": 2, "publish_when_done": True})
+
+    run = TrainingRun.objects.get()
+    assert answer.status_code == 201
+    assert (answer.json()["id"], answer.json()["state"]) == (run.pk, "queued")
+    assert (run.config["network"], run.config["epochs"], run.config["image_size"]) == ("cnn", 2, 96)
+    assert (run.publish_when_done, run.started_by) == (True, staff)
+
+
+def test_a_started_run_is_nudged(staff_client, recognizer, monkeypatch, django_capture_on_commit_callbacks):
+    nudged = []
+    monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        post(staff_client, {"network": "cnn"})
+
+    assert nudged == [TrainingRun.objects.get().pk]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"epocs": 3}, "epocs"),
+        ({"epochs": 0}, "1 … 1000"),
+        ({"network": "vgg"}, "mobilenetv2"),
+        ({"network": ["cnn"]}, "network"),
+        ({"publish_when_done": "yes"}, "true or false"),
+    ],
+)
+def test_a_wrong_setting_starts_nothing(staff_client, recognizer, chosen, words):
+    answer = post(staff_client, chosen)
+
+    assert answer.status_code == 400
+    assert words in answer.json()["detail"]
+    assert not TrainingRun.objects.exists()
+
+
+@pytest.mark.parametrize("body", ["[1]", "{", ""])
+def test_a_body_that_is_no_object_starts_nothing(staff_client, recognizer, body):
+    answer = post(staff_client, body)
+
+    assert answer.status_code == 400
+    assert isinstance(answer.json()["detail"], str)
+
+
+def test_a_visitor_cannot_start_a_run(client, recognizer):
+    answer = post(client, {"network": "cnn"})
+
+    assert answer.status_code == 401
+    assert "Sign in" in answer.json()["detail"]
+
+
+def test_an_account_that_is_not_staff_cannot_start_a_run(client, recognizer):
+    client.force_login(User.objects.create_user("guest"), backend="django.contrib.auth.backends.ModelBackend")
+
+    assert post(client, {"network": "cnn"}).status_code == 403
+
+
+def test_starting_a_run_needs_a_token(staff, recognizer):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+
+    assert post(client, {"network": "cnn"}).status_code == 403
+
+
+def test_staff_see_how_a_run_goes(staff_client, version):
+    run = version.run
+    run.epochs.create(
+        number=1,
+        loss=0.5,
+        accuracy=0.8,
+        val_loss=0.6,
+        val_accuracy=0.7,
+        learning_rate=0.001,
+        pictures_per_second=90,
+        seconds=2,
+    )
+
+    answer = staff_client.get(f"/api/v1/runs/{run.pk}").json()
+
+    assert (answer["state"], answer["version"], answer["error"]) == ("succeeded", 1, "")
+    assert answer["epochs"][0]["val_accuracy"] == 0.7
+    assert answer["config"] == json.loads(json.dumps(run.config))
+
+
+def test_a_visitor_sees_no_run(client, version):
+    assert client.get(f"/api/v1/runs/{version.run_id}").status_code == 401
+
+
+def test_an_unknown_run_is_not_there(staff_client):
+    assert staff_client.get("/api/v1/runs/77").status_code == 404
+    assert staff_client.get(f"/api/v1/runs/{10**30}").status_code == 404
