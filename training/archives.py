@@ -24,29 +24,34 @@ def zip_members(archive: Path | BinaryIO) -> Iterator[Member]:
     Raises: UnreadableArchive if the file is no zip or breaks a limit as a whole. What breaks one as a single member is
     raised by that member's `read()`, so that the rest can still be taken.
     """
-    opened = _open(archive)
-    with opened:
-        members = [each for each in opened.infolist() if not each.is_dir() and not is_junk(_name_of(each))]
-        _check_archive(opened, members)
-        for each in members:
-            yield _member(opened, each)
+    opened = _open(archive)  # closed when its last member is let go: members may be read after the last was handed out
+    for each in _files(opened):
+        yield _member(opened, each)
 
 
 def count_members(archive: Path | BinaryIO) -> int:
     """How many files `zip_members` will yield. Raises: UnreadableArchive."""
     with _open(archive) as opened:
-        members = [each for each in opened.infolist() if not each.is_dir() and not is_junk(_name_of(each))]
-        _check_archive(opened, members)
-        return len(members)
+        return len(_files(opened))
 
 
 def _open(archive: Path | BinaryIO) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile raises nearly anything on a broken file
         raise UnreadableArchive(
             N_("This is not a zip we can read. Pack the class folders into a .zip file and send that.")
         ) from error
+
+
+def _files(opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The members that are files and no junk, within the limits of the archive as a whole."""
+    names = [(each, _name_of(each)) for each in opened.infolist()]
+    files = [each for each, name in names if not name.endswith("/") and not is_junk(name)]
+    _check_archive(opened, files)
+    return files
 
 
 def _check_archive(opened: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
@@ -80,14 +85,7 @@ def _member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
                 if len(data) <= MAX_UPLOAD_BYTES:
                     file.read(1)  # at the end the checksum is compared
                 return data
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            RuntimeError,
-            NotImplementedError,
-            EOFError,
-            ValueError,
-        ) as error:
+        except Exception as error:  # zipfile and its decompressors raise nearly anything on a broken member
             raise UnreadableArchive(N_("The file is damaged inside the zip. Pack the zip anew.")) from error
 
     return Member(name, class_of(name), read)
@@ -99,7 +97,7 @@ def _check_member(info: zipfile.ZipInfo, name: str) -> None:
     if (info.external_attr >> 16) & 0o170000 == 0o120000:
         raise UnreadableArchive(N_("This is a link, not a picture. Put the picture itself into the zip."))
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or ":" in name.partition("/")[0]:
         raise UnreadableArchive(N_("The file's path leads out of the zip. Pack the class folders anew."))
     if info.file_size > MAX_RATIO * max(info.compress_size, 1):
         raise UnreadableArchive(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from django.contrib.auth.models import User
@@ -15,7 +16,7 @@ from django.db import IntegrityError, transaction
 from training import storage
 from training.config import TrainingConfig
 from training.errors import N_, DuplicatePicture, TrainingError, UnreadablePicture
-from training.images import Ingested, ingest
+from training.images import MAX_UPLOAD_BYTES, Ingested, ingest
 from training.manifest import Manifest, make_manifest
 from training.models import Label, Picture, Recognizer
 from training.models.pictures import ReportLine
@@ -37,7 +38,8 @@ class Member:
 def is_junk(name: str) -> bool:
     """Files that computers leave lying about: __MACOSX, dotfiles, Thumbs.db."""
     parts = PurePosixPath(name).parts
-    return "__MACOSX" in parts or any(part.startswith(".") for part in parts) or parts[-1].lower() in JUNK_NAMES
+    is_hidden = any(part.startswith(".") and part != ".." for part in parts)
+    return is_hidden or "__MACOSX" in parts or PurePosixPath(name).name.lower() in JUNK_NAMES
 
 
 def folder_members(folder: Path) -> Iterator[Member]:
@@ -45,7 +47,15 @@ def folder_members(folder: Path) -> Iterator[Member]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not is_junk(name):
-            yield Member(name, class_of(name), path.read_bytes)
+            yield Member(name, class_of(name), partial(_read_file, path))
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_UPLOAD_BYTES + 1)  # ingest() refuses what is longer than the limit
+    except OSError as error:
+        raise UnreadablePicture(N_("The file cannot be read (%(reason)s)."), reason=error.strerror) from error
 
 
 def class_of(name: str) -> str:

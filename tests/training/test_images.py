@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import time
@@ -305,10 +306,8 @@ def test_every_bad_file_is_taken_or_refused_within_two_seconds() -> None:
 
     for name, data in bad_files():
         started = time.perf_counter()
-        try:
+        with contextlib.suppress(UnreadablePicture):
             ingest(data)
-        except UnreadablePicture as error:
-            assert str(error)
         if time.perf_counter() - started > 2:
             slow.append(name)
 
