@@ -1,0 +1,64 @@
+"""A recognizer and its labels, as staff write them down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from training.models import Label, Recognizer
+from webapp.forms.looks import WithLooks
+
+TAKEN_ADDRESSES = frozenset({"new", "runs"})  # pages of the dashboard itself
+
+
+class RecognizerForm(WithLooks, forms.ModelForm[Recognizer]):
+    class Meta:
+        model = Recognizer
+        fields = ["name_en", "name_zh", "slug", "description_en", "description_zh", "is_public", "is_drawn"]
+        widgets = {
+            "description_en": forms.Textarea({"rows": 2}),
+            "description_zh": forms.Textarea({"rows": 2}),
+        }
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data["slug"]
+        if slug in TAKEN_ADDRESSES:
+            raise forms.ValidationError(_("This address is taken by the site itself. Choose another."))
+        return slug
+
+
+class LabelNamesForm(WithLooks, forms.ModelForm[Label]):
+    """The names of a label; its key stays, for versions and class folders go by it."""
+
+    class Meta:
+        model = Label
+        fields = ["name_en", "name_zh"]
+
+
+class LabelForm(WithLooks, forms.ModelForm[Label]):
+    """A new label of a recognizer."""
+
+    class Meta:
+        model = Label
+        fields = ["key", "name_en", "name_zh"]
+        help_texts = {"key": _("The class folder's name in a zip. It cannot be changed later.")}
+
+    def __init__(self, *args: Any, recognizer: Recognizer, **kwargs: Any) -> None:
+        super().__init__(*args, instance=Label(recognizer=recognizer), **kwargs)
+
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"]
+        if self.instance.recognizer.labels.filter(key=key).exists():
+            raise forms.ValidationError(_("There is a label of that key already."))
+        return check_key(key)
+
+
+def check_key(key: str) -> str:
+    """A key has to work as a folder's name. Raises: ValidationError."""
+    if "/" in key or "\\" in key or key.startswith("."):
+        raise forms.ValidationError(
+            _("A key has no slashes and does not begin with a dot: folders are named after it.")
+        )
+    return key

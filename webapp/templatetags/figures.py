@@ -1,0 +1,31 @@
+"""Figures as a person reads them."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from training.models import TrainingRun
+
+register = template.Library()
+
+
+@register.filter
+def percent(share: float) -> str:
+    """0.9345 -> 93.5 %"""
+    return f"{number_format(100 * share, decimal_pos=1)} %"
+
+
+@register.filter
+def duration_of(run: TrainingRun) -> str:
+    """How long a run that has ended took, in the two largest units; empty where it never began."""
+    if run.started_at is None or run.ended_at is None:
+        return ""
+    seconds = round((run.ended_at - run.started_at).total_seconds())
+    minutes, hours = seconds // 60, seconds // 3600
+    if hours:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}
+    if minutes:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": seconds % 60}
+    return _("%(seconds)d s") % {"seconds": seconds}

@@ -1,0 +1,142 @@
+"""Pictures come in, are looked through and go."""
+
+from __future__ import annotations
+
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import Count
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_POST, require_safe
+
+from training import storage
+from training.archives import MAX_ARCHIVE_BYTES
+from training.models import Picture, PictureImport, Recognizer
+from training.models.pictures import ReportLine
+from training.pictures import add_pictures
+from webapp.forms.looks import sentences
+from webapp.forms.pictures import ArchiveForm, FilesForm, upload_forms
+from webapp.guards import StaffRequest, staff_required
+
+PICTURES_A_PAGE = 60
+LINES_A_PAGE = 100
+MAX_REQUEST_BYTES = MAX_ARCHIVE_BYTES + 1_000_000  # the form around the zip
+
+
+# --- in
+@csrf_exempt  # Django reads the whole body to find the token: who may not upload is refused before that
+@require_POST
+@staff_required
+def upload(request: StaffRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    if int(request.headers.get("Content-Length") or 0) > MAX_REQUEST_BYTES:
+        sentence = _("The zip is larger than %(limit)d GB. Send it in parts.")
+        return _refused(request, recognizer, [sentence % {"limit": MAX_ARCHIVE_BYTES // 10**9}])
+    return _take(request, recognizer)
+
+
+@csrf_protect
+def _take(request: StaffRequest, recognizer: Recognizer) -> HttpResponse:
+    take = _take_files if "label" in request.POST else _take_archive
+    return take(request, recognizer)
+
+
+def _take_archive(request: StaffRequest, recognizer: Recognizer) -> HttpResponse:
+    """Keep a zip for a worker to read."""
+    form = ArchiveForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _refused(request, recognizer, sentences(form))
+    row = recognizer.imports.create(
+        name=form.cleaned_data["archive"].name, archive=form.keep(), num_files=form.num_files, started_by=request.user
+    )
+    transaction.on_commit(row.nudge)
+    return _taken(request, row)
+
+
+def _take_files(request: StaffRequest, recognizer: Recognizer) -> HttpResponse:
+    """Read a handful of pictures at once."""
+    form = FilesForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _refused(request, recognizer, sentences(form))
+    lines = list(add_pictures(recognizer, form.members(), request.user))
+    row = recognizer.imports.create(
+        name=form.cleaned_data["label"], state=PictureImport.State.DONE, started_by=request.user
+    )
+    row.end(lines)
+    return _taken(request, row)
+
+
+def _taken(request: HttpRequest, row: PictureImport) -> HttpResponse:
+    url = reverse("import", args=[row.pk])
+    return JsonResponse({"url": url}) if _wants_json(request) else redirect(url)
+
+
+def _refused(request: HttpRequest, recognizer: Recognizer, why: list[str]) -> HttpResponse:
+    if _wants_json(request):
+        return JsonResponse({"errors": why}, status=400)
+    context = {"recognizer": recognizer, "sentences": why, **upload_forms(recognizer)}
+    return render(request, "pictures/upload.html", context, status=400)
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
+@require_safe
+@staff_required
+def show_import(request: HttpRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(PictureImport.objects.select_related("recognizer", "started_by"), pk=pk)
+    if "HX-Request" in request.headers and not row.has_ended:
+        return render(request, "pictures/_progress.html", {"import": row})
+    lines = sorted((ReportLine(**line) for line in row.report), key=lambda line: line.is_taken)  # refused first
+    page = Paginator(lines, LINES_A_PAGE).get_page(request.GET.get("page"))
+    response = render(request, "pictures/import.html", {"import": row, "page": page})
+    if "HX-Request" in request.headers:
+        response.headers["HX-Refresh"] = "true"  # it has ended: the whole page is another one now
+    return response
+
+
+# --- here
+@require_safe
+@staff_required
+def browse(request: HttpRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    labels = list(recognizer.labels.annotate(num_pictures=Count("pictures")))
+    chosen = next((each for each in labels if each.key == request.GET.get("label")), None)
+    pictures = (chosen or recognizer).pictures.select_related("label")
+    context = {
+        "recognizer": recognizer,
+        "labels": labels,
+        "chosen": chosen,
+        "num_pictures": sum(each.num_pictures for each in labels),
+        "page": Paginator(pictures, PICTURES_A_PAGE).get_page(request.GET.get("page")),
+    }
+    return render(request, "pictures/browse.html", context)
+
+
+@require_safe
+@staff_required
+def file(request: HttpRequest, pk: int) -> HttpResponseBase:
+    picture = get_object_or_404(Picture, pk=pk)
+    try:
+        response = FileResponse(picture.path.open("rb"), content_type="image/webp")
+    except FileNotFoundError as error:
+        raise Http404 from error
+    response.headers["Cache-Control"] = "private, max-age=604800, immutable"
+    return response
+
+
+# --- and out
+@require_POST
+@staff_required
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    picture = get_object_or_404(Picture.objects.select_related("recognizer"), pk=pk)
+    stored = picture.file
+    picture.delete()
+    storage.forget(stored)
+    if "HX-Request" in request.headers:
+        return HttpResponse()  # takes the picture's place in the grid
+    return redirect("pictures", picture.recognizer.slug)

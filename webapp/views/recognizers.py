@@ -1,0 +1,115 @@
+"""The dashboard, and the page from which staff lead a recognizer from pictures to a published version."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db.models import Count, Max, Prefetch, RestrictedError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+
+from training.models import Label, ModelVersion, Recognizer, TrainingRun
+from webapp.forms.pictures import upload_forms
+from webapp.forms.recognizers import LabelForm, LabelNamesForm, RecognizerForm
+from webapp.forms.versions import RollBackForm
+from webapp.guards import StaffRequest, staff_required
+from webapp.next_step import next_step
+
+SHOWN = 5  # of each list on a recognizer's page
+
+
+@staff_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    latest = TrainingRun.objects.values("recognizer").annotate(latest=Max("pk")).values("latest")
+    recognizers = Recognizer.objects.with_counts().prefetch_related(
+        Prefetch("versions", ModelVersion.objects.filter(is_active=True), to_attr="published"),
+        Prefetch("runs", TrainingRun.objects.filter(pk__in=latest), to_attr="latest_runs"),
+    )
+    return render(request, "recognizers/dashboard.html", {"recognizers": recognizers})
+
+
+@staff_required
+def create(request: HttpRequest) -> HttpResponse:
+    form = RecognizerForm(request.POST or None)
+    if not form.is_valid():
+        return _form_page(request, form)
+    recognizer = form.save()
+    return redirect("recognizer", recognizer.slug)
+
+
+@staff_required
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    form = RecognizerForm(request.POST or None, instance=recognizer)
+    if not form.is_valid():
+        return _form_page(request, form, Recognizer.objects.get(pk=recognizer.pk))
+    recognizer = form.save()
+    messages.success(request, _("Saved."))
+    return redirect("recognizer", recognizer.slug)
+
+
+def _form_page(request: HttpRequest, form: RecognizerForm, recognizer: Recognizer | None = None) -> HttpResponse:
+    context = {"form": form, "recognizer": recognizer}
+    return render(request, "recognizers/form.html", context, status=400 if form.is_bound else 200)
+
+
+@staff_required
+def show(request: HttpRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    labels = list(recognizer.labels.annotate(num_pictures=Count("pictures")))
+    runs = list(recognizer.runs.defer("log").select_related("version")[:SHOWN])
+    versions = list(recognizer.versions.all()[: 2 * SHOWN])
+    context = {
+        "recognizer": recognizer,
+        "labels": labels,
+        "num_pictures": sum(each.num_pictures for each in labels),
+        "most": max((each.num_pictures for each in labels), default=0),
+        "imports": recognizer.imports.defer("report").select_related("started_by")[:SHOWN],
+        "runs": runs,
+        "running": next((each for each in runs if not each.has_ended), None),
+        "versions": versions,
+        "activations": recognizer.activations.select_related("version", "previous", "by")[: 2 * SHOWN],
+        "version_before": recognizer.version_before,
+        "next_step": next_step(recognizer, versions[0] if versions else None),
+        **upload_forms(recognizer),
+        "label_form": LabelForm(recognizer=recognizer),
+        "roll_back_form": RollBackForm(),
+    }
+    return render(request, "recognizers/show.html", context)
+
+
+@staff_required
+def add_label(request: HttpRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    form = LabelForm(request.POST or None, recognizer=recognizer)
+    if not form.is_valid():
+        return _label_page(request, form, recognizer)
+    form.save()
+    return redirect("recognizer", slug)
+
+
+@staff_required
+def edit_label(request: StaffRequest, slug: str, pk: int) -> HttpResponse:
+    label = get_object_or_404(Label.objects.select_related("recognizer"), pk=pk, recognizer__slug=slug)
+    if "delete" in request.POST:
+        return _delete_label(request, label)
+    form = LabelNamesForm(request.POST or None, instance=label)
+    if not form.is_valid():
+        return _label_page(request, form, label.recognizer, label)
+    form.save()
+    return redirect("recognizer", slug)
+
+
+def _delete_label(request: HttpRequest, label: Label) -> HttpResponse:
+    try:
+        label.delete()
+    except RestrictedError:
+        messages.error(request, _("“%(label)s” still has pictures. Delete them first.") % {"label": label.name})
+    return redirect("recognizer", label.recognizer.slug)
+
+
+def _label_page(
+    request: HttpRequest, form: LabelForm | LabelNamesForm, recognizer: Recognizer, label: Label | None = None
+) -> HttpResponse:
+    context = {"form": form, "recognizer": recognizer, "label": label}
+    return render(request, "recognizers/label.html", context, status=400 if form.is_bound else 200)

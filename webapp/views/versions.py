@@ -1,0 +1,88 @@
+"""A trained version is looked at, published, taken back and carried away."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from training.errors import BrokenArtifact, TrainingError
+from training.models import ModelVersion, Recognizer
+from webapp.confusion import confusion_rows
+from webapp.forms.looks import sentences
+from webapp.forms.versions import PublishForm, RollBackForm
+from webapp.guards import StaffRequest, staff_required
+from webapp.setting_names import said
+
+
+@require_safe
+@staff_required
+def show(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    version = _version(slug, number)
+    names = version.recognizer.label_names()
+    classes = [{**each, "name": names.get(each["name"], each["name"])} for each in version.evaluation["classes"]]
+    context = {
+        "version": version,
+        "recognizer": version.recognizer,
+        "in_use": version.recognizer.active_version,
+        "classes": classes,
+        "confusion": confusion_rows(version.evaluation, names),
+        "epochs": version.run.epochs.all(),
+        "settings": said(version.run.config),
+        "activations": version.activations.select_related("version", "by"),
+        "publish_form": PublishForm(),
+    }
+    return render(request, "versions/show.html", context)
+
+
+@require_POST
+@staff_required
+def publish(request: StaffRequest, slug: str, number: int) -> HttpResponse:
+    version = _version(slug, number)
+    form = PublishForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(sentences(form)))
+        return redirect("version", slug, number)
+    try:
+        version.publish(request.user, form.cleaned_data["reason"])
+    except TrainingError as error:
+        messages.error(request, str(error))
+        return redirect("version", slug, number)
+    messages.success(request, _("Version %(number)d answers from now on.") % {"number": number})
+    return redirect("recognizer", slug)
+
+
+@require_POST
+@staff_required
+def roll_back(request: StaffRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    form = RollBackForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(sentences(form)))
+        return redirect("recognizer", slug)
+    try:
+        version = recognizer.roll_back(request.user, form.cleaned_data["reason"])
+    except TrainingError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("Version %(number)d answers again.") % {"number": version.number})
+    return redirect("recognizer", slug)
+
+
+@require_safe
+@staff_required
+def download(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
+    version = _version(slug, number)
+    try:
+        version.check_h5()
+    except BrokenArtifact as error:
+        return render(request, "versions/broken.html", {"version": version, "error": error}, status=409)
+    name = f"{slug}-version-{number}.h5"
+    return FileResponse(version.h5_path.open("rb"), as_attachment=True, filename=name)
+
+
+def _version(slug: str, number: int) -> ModelVersion:
+    versions = ModelVersion.objects.select_related("recognizer", "run__started_by")
+    return get_object_or_404(versions, recognizer__slug=slug, number=number)
