@@ -13,7 +13,7 @@ from webapp.forms.looks import WithLooks
 TAKEN_ADDRESSES = frozenset({"new", "runs"})  # pages of the dashboard itself
 
 
-class RecognizerForm(WithLooks, forms.ModelForm[Recognizer]):
+class RecognizerForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
     class Meta:
         model = Recognizer
         fields = ["name_en", "name_zh", "slug", "description_en", "description_zh", "is_public", "is_drawn"]
@@ -29,7 +29,7 @@ class RecognizerForm(WithLooks, forms.ModelForm[Recognizer]):
         return slug
 
 
-class LabelNamesForm(WithLooks, forms.ModelForm[Label]):
+class LabelNamesForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
     """The names of a label; its key stays, for versions and class folders go by it."""
 
     class Meta:
@@ -37,7 +37,7 @@ class LabelNamesForm(WithLooks, forms.ModelForm[Label]):
         fields = ["name_en", "name_zh"]
 
 
-class LabelForm(WithLooks, forms.ModelForm[Label]):
+class LabelForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
     """A new label of a recognizer."""
 
     class Meta:
