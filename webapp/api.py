@@ -29,8 +29,6 @@ from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import NoPicture, TooLarge
 from webapp.guards import StaffRequest
 
-api = NinjaAPI(title="Discern 识别", version="1", description="What is in the picture?", urls_namespace="api")
-
 
 class StaffSession(SessionAuth):
     """Somebody signed in on the site; a request that changes something needs the X-CSRFToken header."""
@@ -40,6 +38,16 @@ class StaffSession(SessionAuth):
         if user and not user.is_staff:
             raise AuthorizationError(message=_("Your account may not do this."))
         return user
+
+
+# What says nothing else is for staff.
+api = NinjaAPI(
+    title="Discern 识别",
+    version="1",
+    description="What is in the picture?",
+    urls_namespace="api",
+    auth=[StaffSession()],
+)
 
 
 # --- what goes in and out
@@ -136,8 +144,8 @@ def settings_schema() -> dict[str, Any]:
         for each in fields(TrainingConfig)
     }
     properties["publish_when_done"] = {"type": "boolean", "default": False}
-    content = {"application/json": {"schema": {"type": "object", "properties": properties}}}
-    return {"requestBody": {"content": content}}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 
 def small_enough(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -153,7 +161,7 @@ def small_enough(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
 
 
 # --- for anyone
-@api.get("/recognizers", response=list[RecognizerOut], summary="What can be recognized here")
+@api.get("/recognizers", auth=None, response=list[RecognizerOut], summary="What can be recognized here")
 def recognizers(request: HttpRequest) -> Any:
     published = Prefetch("versions", ModelVersion.objects.filter(is_active=True), to_attr="published")
     return Recognizer.objects.open_to_visitors().prefetch_related("labels", published)
@@ -161,6 +169,7 @@ def recognizers(request: HttpRequest) -> Any:
 
 @api.post(
     "/recognizers/{slug}/classify",
+    auth=None,
     response={200: AnswerOut, frozenset({400, 404, 409, 413, 503}): Refusal},
     summary="Classify one picture",
 )
@@ -185,7 +194,6 @@ def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
 # --- for staff
 @api.post(
     "/recognizers/{slug}/runs",
-    auth=StaffSession(),
     response={201: RunOut, frozenset({400, 401, 403, 404}): Refusal},
     summary="Start a training run",
     openapi_extra=settings_schema(),
@@ -205,7 +213,6 @@ def start_run(request: StaffRequest, slug: str, settings: Body[dict[str, Any]]) 
 
 @api.get(
     "/runs/{int:pk}",
-    auth=StaffSession(),
     response={200: RunOut, frozenset({401, 403, 404}): Refusal},
     summary="How a training run goes",
 )

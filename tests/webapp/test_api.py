@@ -140,6 +140,7 @@ def test_the_page_about_the_api_brings_its_own_scripts(client, db):
 
     assert "/static/ninja/swagger-ui-bundle" in page
     assert "https://" not in page
+    assert 'data-api-csrf="true"' in page  # so that staff can try a run there
 
 
 # --- for staff
