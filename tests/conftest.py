@@ -17,6 +17,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
 from classifier.engine import engine
 from tests import tiny
@@ -27,6 +28,9 @@ from training.models import ModelVersion, Picture, Recognizer, TrainingRun
 from training.pictures import add_picture
 
 ROOT = Path(__file__).parent.parent
+
+hypothesis_settings.register_profile("shared machine", deadline=None)
+hypothesis_settings.load_profile("shared machine")
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

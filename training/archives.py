@@ -18,19 +18,21 @@ MAX_UNPACKED_BYTES = 2_000_000_000
 MAX_RATIO = 100  # unpacked to packed, of one member
 
 
-def zip_members(archive: Path | BinaryIO) -> Iterator[Member]:
+@contextlib.contextmanager
+def zip_members(archive: Path | BinaryIO) -> Iterator[list[Member]]:
     """The files of a zip of class folders, in the archive's order; the class is the folder a file lies in.
+
+    They can be read, also in threads, until the context ends.
 
     Raises: UnreadableArchive if the file is no zip or breaks a limit as a whole. What breaks one as a single member is
     raised by that member's `read()`, so that the rest can still be taken.
     """
-    opened = _open(archive)  # closed when its last member is let go: members may be read after the last was handed out
-    for each in _files(opened):
-        yield _member(opened, each)
+    with _open(archive) as opened:
+        yield [_member(opened, each) for each in _files(opened)]
 
 
 def count_members(archive: Path | BinaryIO) -> int:
-    """How many files `zip_members` will yield. Raises: UnreadableArchive."""
+    """How many files `zip_members` will give. Raises: UnreadableArchive."""
     with _open(archive) as opened:
         return len(_files(opened))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from training import storage
-from training.archives import count_members, zip_members
+from training.archives import zip_members
 from training.errors import N_, TrainingError
 from training.models import PictureImport
+from training.models.pictures import ReportLine
 from training.pictures import add_pictures
 
 PROGRESS_SECONDS = 1
@@ -18,19 +20,22 @@ def carry_out(import_id: int) -> None:
     row = PictureImport.objects.select_related("recognizer", "started_by").get(pk=import_id)
     if not row.claim():
         return
-    archive = storage.local_path(row.archive)
     try:
-        row.progress(num_files=count_members(archive), num_read=0)
-        lines = []
-        told = time.monotonic()
-        for line in add_pictures(row.recognizer, zip_members(archive), row.started_by):
-            lines.append(line)
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                row.progress(num_read=len(lines))
-        row.end(lines)
+        with zip_members(storage.local_path(row.archive)) as members:
+            row.progress(num_files=len(members), num_read=0)
+            row.end(list(_told(row, add_pictures(row.recognizer, members, row.started_by))))
     except TrainingError as error:
         row.fail(error)
     except FileNotFoundError:
         row.fail(TrainingError(N_("The uploaded zip is not here any more. Upload it again.")))
     storage.forget(row.archive)
+
+
+def _told(row: PictureImport, lines: Iterator[ReportLine]) -> Iterator[ReportLine]:
+    """The same lines; their number is written into the row every second."""
+    told = time.monotonic()
+    for number, line in enumerate(lines, start=1):
+        yield line
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            row.progress(num_read=number)

@@ -6,6 +6,7 @@ import random
 import struct
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,12 @@ PICTURE = encoded(draw("circle", 1))
 def read_all(archive: bytes) -> dict[str, bytes | str]:
     """Every member's bytes, or the sentence that refused it."""
     found: dict[str, bytes | str] = {}
-    for member in zip_members(io.BytesIO(archive)):
-        try:
-            found[member.name] = member.read()
-        except UnreadableArchive as error:
-            found[member.name] = str(error)
+    with zip_members(io.BytesIO(archive)) as members:
+        for member in members:
+            try:
+                found[member.name] = member.read()
+            except UnreadableArchive as error:
+                found[member.name] = str(error)
     return found
 
 
@@ -45,9 +47,10 @@ def without_utf8_flag(name: bytes) -> bytes:
 def test_members_come_in_order_with_the_folder_they_lie_in() -> None:
     archive = zipped({"shapes/square/2.png": b"2", "shapes/circle/1.png": b"1", "loose.png": b"3"})
 
-    members = list(zip_members(io.BytesIO(archive)))
+    with zip_members(io.BytesIO(archive)) as members:
+        found = [(each.name, each.class_name) for each in members]
 
-    assert [(each.name, each.class_name) for each in members] == [
+    assert found == [
         ("shapes/square/2.png", "square"),
         ("shapes/circle/1.png", "circle"),
         ("loose.png", ""),
@@ -58,7 +61,7 @@ def test_members_come_in_order_with_the_folder_they_lie_in() -> None:
 @pytest.mark.parametrize("data", [b"", b"PK", b"this is no zip", PICTURE, zipped({"a/1.png": PICTURE})[:-30]])
 def test_what_is_no_zip_is_refused(data: bytes) -> None:
     with pytest.raises(UnreadableArchive, match="not a zip"):
-        list(zip_members(io.BytesIO(data)))
+        count_members(io.BytesIO(data))
 
 
 def test_too_many_members_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +75,7 @@ def test_too_many_bytes_are_refused_before_any_is_unpacked(monkeypatch: pytest.M
     monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 1000)
 
     with pytest.raises(UnreadableArchive, match="unpacks to"):
-        next(zip_members(io.BytesIO(zipped({"a/1": b"\0" * 600, "a/2": b"\0" * 600}))))
+        count_members(io.BytesIO(zipped({"a/1": b"\0" * 600, "a/2": b"\0" * 600})))
 
 
 def test_a_member_that_unpacks_to_more_than_a_hundred_times_its_size_is_refused() -> None:
@@ -158,10 +161,11 @@ def test_whatever_byte_is_flipped_the_error_is_one_of_ours() -> None:
 def test_chinese_names_are_read_without_the_utf8_flag(encoding: str) -> None:
     archive = without_utf8_flag("垃圾/塑料瓶/一号.png".encode(encoding))
 
-    (member,) = zip_members(io.BytesIO(archive))
+    with zip_members(io.BytesIO(archive)) as (member,):
+        data = member.read()
 
     assert (member.name, member.class_name) == ("垃圾/塑料瓶/一号.png", "塑料瓶")
-    assert member.read() == PICTURE
+    assert data == PICTURE
 
 
 def test_chinese_names_are_read_with_the_flag() -> None:
@@ -169,7 +173,10 @@ def test_chinese_names_are_read_with_the_flag() -> None:
 
 
 def test_a_backslash_separates_folders_as_some_windows_programs_write_it() -> None:
-    (member,) = zip_members(io.BytesIO(zipped({"shapes\\circle\\": b"", "shapes\\circle\\1.png": PICTURE})))
+    archive = zipped({"shapes\\circle\\": b"", "shapes\\circle\\1.png": PICTURE})
+
+    with zip_members(io.BytesIO(archive)) as (member,):
+        pass
 
     assert (member.name, member.class_name) == ("shapes/circle/1.png", "circle")
 
@@ -191,17 +198,20 @@ def test_a_member_without_a_name_harms_nothing() -> None:
 def test_of_two_members_with_one_name_each_gives_its_own_bytes() -> None:
     archive = zipped({"a/1.png": b"first", "a/2.png": b"second"}).replace(b"a/2.png", b"a/1.png")
 
-    members = list(zip_members(io.BytesIO(archive)))
+    with zip_members(io.BytesIO(archive)) as members:
+        found = [(member.name, member.read()) for member in members]
 
-    assert [(member.name, member.read()) for member in members] == [("a/1.png", b"first"), ("a/1.png", b"second")]
+    assert found == [("a/1.png", b"first"), ("a/1.png", b"second")]
 
 
-def test_members_can_be_read_after_the_last_was_handed_out(tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(zipped({"a/1.png": b"1", "a/2.png": b"2"}))
+def test_members_can_be_read_in_threads(tmp_path: Path) -> None:
+    noise = {f"a/{number}": random.Random(number).randbytes(20_000) for number in range(40)}
+    (tmp_path / "a.zip").write_bytes(zipped(noise))
 
-    members = list(zip_members(tmp_path / "a.zip"))
+    with zip_members(tmp_path / "a.zip") as members, ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda member: member.read(), members))
 
-    assert [member.read() for member in members] == [b"1", b"2"]
+    assert found == list(noise.values())
 
 
 def test_a_zip_that_is_not_there_is_a_missing_file(tmp_path: Path) -> None:

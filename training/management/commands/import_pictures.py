@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from training.archives import count_members, zip_members
-from training.errors import TrainingError
+from training.archives import zip_members
+from training.errors import TrainingError, UnreadableArchive
 from training.management.progress import ProgressLine
 from training.models import Recognizer
 from training.models.pictures import ReportLine
@@ -28,14 +29,14 @@ class Command(BaseCommand):
         parser.add_argument("--create", action="store_true", help="make the recognizer where it does not exist")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        members, total = _open(options["path"])
-        recognizer = _create(options["slug"]) if options["create"] else _find(options["slug"])
-        progress = ProgressLine(self.stderr._out)  # type: ignore[attr-defined]
-        lines: list[ReportLine] = []
-        for line in add_pictures(recognizer, members, None):
-            lines.append(line)
-            progress.show(f"{len(lines)} of {total}")
-        progress.end()
+        with _opened(options["path"]) as members:
+            recognizer = _create(options["slug"]) if options["create"] else _find(options["slug"])
+            progress = ProgressLine(self.stderr._out)  # type: ignore[attr-defined]
+            lines: list[ReportLine] = []
+            for line in add_pictures(recognizer, members, None):
+                lines.append(line)
+                progress.show(f"{len(lines)} of {len(members)}")
+            progress.end()
         self._report(lines)
 
     def _report(self, lines: list[ReportLine]) -> None:
@@ -45,15 +46,17 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(lines) - len(refused)} taken, {len(refused)} refused")
 
 
-def _open(path: Path) -> tuple[Iterable[Member], int]:
+@contextmanager
+def _opened(path: Path) -> Iterator[list[Member]]:
     if path.is_dir():
-        members = list(folder_members(path))
-        return members, len(members)
+        yield list(folder_members(path))
+        return
     if not path.is_file():
         raise CommandError(f"{path} does not exist; expected a folder of class folders, or a zip of them.")
     try:
-        return zip_members(path), count_members(path)
-    except TrainingError as error:
+        with zip_members(path) as members:
+            yield members
+    except UnreadableArchive as error:
         raise CommandError(f"{path}: {error}") from error
 
 
