@@ -207,15 +207,15 @@ class TrainingRun(models.Model):
             version.save()
 
     def give_back(self) -> bool:
-        """Queue a held run again because its worker is going away; the attempt does not count."""
+        """Queue a held run again because its worker is going away; the attempt does not count. False as in requeue."""
         return self._queue_again(Q(), attempts=F("attempts") - 1)
 
     def requeue(self) -> bool:
-        """Queue a run again whose process has died; false where that process, or another, was quicker."""
+        """Queue a run again whose process has died; false where that process, another or a cancel was quicker."""
         return self._queue_again(Q(heartbeat=self.heartbeat))
 
     def _queue_again(self, condition: Q, **values: Any) -> bool:
-        rows = TrainingRun.objects.active().filter(condition, pk=self.pk, lease=self.lease)
+        rows = TrainingRun.objects.active().filter(condition, pk=self.pk, lease=self.lease, cancel_requested=False)
         return rows.update(state=self.State.QUEUED, owner="", **values) == 1
 
     def request_cancel(self) -> bool:
