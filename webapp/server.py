@@ -16,7 +16,8 @@ graceful_timeout = 5
 loglevel = "warning"
 
 
-def when_ready(server: Any) -> None:
+def post_worker_init(worker: Any) -> None:
+    """The application is loaded."""
     host, port = bind.rsplit(":", 1)
     shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "[::]") else host  # noqa: S104  compared, not bound
     print(f"\n  Discern is ready at http://{shown}:{port}/   (Ctrl-C ends it)\n", flush=True)  # noqa: T201
