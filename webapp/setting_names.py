@@ -37,6 +37,7 @@ CHOICES = {
     "rotation": _("rotation"),
     "zoom": _("zoom"),
     "translation": _("translation"),
+    "shear": _("shear"),
     "contrast": _("contrast"),
     "invert": _("invert"),
     "cosine": _("cosine"),

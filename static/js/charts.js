@@ -21,6 +21,7 @@ function newChart(canvas, { train, validation }) {
       animation: false,
       maintainAspectRatio: false,
       interaction: { mode: "index", intersect: false },
+      plugins: { legend: { labels: { usePointStyle: true, pointStyle: "line", pointStyleWidth: 28 } } },
       elements: { line: { borderWidth: 2 }, point: { radius: 2, hitRadius: 12 } },
       scales: {
         x: { type: "linear", min: 1, ticks: { precision: 0 } },

@@ -46,7 +46,7 @@ function showText(element, text) {
 
 function showLatest(page, epoch) {
   const say = {
-    val_accuracy: (share) => `${(100 * share).toFixed(1)} %`,
+    val_accuracy: (share) => `${(100 * share).toFixed(1)}\u00a0%`,
     learning_rate: (rate) => rate.toExponential(2),
     pictures_per_second: (number) => number.toFixed(0),
   };

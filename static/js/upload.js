@@ -24,6 +24,8 @@ export function upload(form, { send = post, go = (url) => location.assign(url) }
     input.dispatchEvent(new Event("change"));
   });
 
+  addEventListener("pageshow", (event) => event.persisted && settle()); // back again from the report
+
   async function start() {
     say([]);
     const sentence = tooMuch(form.dataset, input.files);
@@ -38,6 +40,10 @@ export function upload(form, { send = post, go = (url) => location.assign(url) }
     } catch {
       say([form.dataset.failed]);
     }
+    settle();
+  }
+
+  function settle() {
     form.inert = false;
     form.querySelector("[data-transfer]").hidden = true;
     form.reset();

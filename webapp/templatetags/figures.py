@@ -14,7 +14,7 @@ register = template.Library()
 @register.filter
 def percent(share: float) -> str:
     """0.9345 -> 93.5 %"""
-    return f"{number_format(100 * share, decimal_pos=1)} %"
+    return f"{number_format(100 * share, decimal_pos=1)}\N{NO-BREAK SPACE}%"
 
 
 @register.filter

@@ -1,0 +1,137 @@
+"""A version is looked at, published, taken back and carried away."""
+
+from __future__ import annotations
+
+import pytest
+
+from webapp.confusion import confusion_rows
+
+pytestmark = pytest.mark.django_db
+VERSION = "/manage/shapes/versions/1/"
+
+
+@pytest.mark.parametrize("address", [VERSION, f"{VERSION}download/"])
+def test_versions_are_for_staff(client, django_user_model, version, address):
+    assert client.get(address).url.startswith("/login/")
+    client.force_login(django_user_model.objects.create_user("guest"), "django.contrib.auth.backends.ModelBackend")
+    assert client.get(address).status_code == 403
+
+
+def test_only_staff_publish(client, recognizer, make_version):
+    version = make_version(recognizer)
+
+    client.post(f"{VERSION}publish/")
+
+    version.refresh_from_db()
+    assert not version.is_active
+
+
+def test_a_version_shows_its_figures(staff_client, version):
+    page = staff_client.get(VERSION).content.decode()
+
+    assert "in use" in page
+    assert "Circle" in page
+    assert version.h5_sha256 in page
+    assert "style=" not in page
+
+
+def test_a_versions_page_asks_few_questions(staff_client, version, django_assert_max_num_queries):
+    with django_assert_max_num_queries(9):
+        staff_client.get(VERSION)
+
+
+def test_an_unknown_version_is_not_found(staff_client, recognizer):
+    assert staff_client.get(VERSION).status_code == 404
+
+
+def test_a_version_is_published_with_a_reason(staff_client, staff, recognizer, make_version):
+    version = make_version(recognizer)
+
+    answer = staff_client.post(f"{VERSION}publish/", {"reason": "better"})
+
+    assert answer.url == "/manage/shapes/"
+    assert recognizer.active_version == version
+    assert version.activations.filter(by=staff, reason="better").exists()
+
+
+def test_a_version_in_use_is_not_published_again(staff_client, version):
+    page = staff_client.post(f"{VERSION}publish/", follow=True).content.decode()
+
+    assert "in use already" in page
+    assert version.activations.count() == 1
+
+
+def test_a_version_whose_file_has_changed_is_not_published(staff_client, recognizer, version, make_version):
+    broken = make_version(recognizer)
+    broken.h5_path.write_bytes(b"something else")
+
+    page = staff_client.post("/manage/shapes/versions/2/publish/", follow=True).content.decode()
+
+    assert "alert-danger" in page
+    assert recognizer.active_version == version
+
+
+def test_a_reason_that_is_too_long_is_refused(staff_client, recognizer, make_version):
+    make_version(recognizer)
+
+    page = staff_client.post(f"{VERSION}publish/", {"reason": "x" * 501}, follow=True).content.decode()
+
+    assert "at most 500 characters" in page
+    assert recognizer.active_version is None
+
+
+def test_a_publication_is_rolled_back_with_a_reason(staff_client, recognizer, version, make_version):
+    make_version(recognizer).publish(None)
+
+    staff_client.post("/manage/shapes/roll-back/", {"reason": "calls glass metal"})
+
+    assert recognizer.active_version == version
+    assert "calls glass metal" in staff_client.get("/manage/shapes/").content.decode()
+
+
+def test_a_roll_back_without_a_reason_is_refused(staff_client, recognizer, version, make_version):
+    newer = make_version(recognizer)
+    newer.publish(None)
+
+    page = staff_client.post("/manage/shapes/roll-back/", {"reason": " "}, follow=True).content.decode()
+
+    assert "Say why" in page
+    assert recognizer.active_version == newer
+
+
+def test_with_nothing_before_it_nothing_is_rolled_back(staff_client, version):
+    page = staff_client.post("/manage/shapes/roll-back/", {"reason": "why not"}, follow=True).content.decode()
+
+    assert "no earlier version" in page
+
+
+@pytest.mark.parametrize("address", [f"{VERSION}publish/", "/manage/shapes/roll-back/"])
+def test_nothing_is_published_by_a_link(staff_client, version, address):
+    assert staff_client.get(address).status_code == 405
+
+
+def test_the_h5_is_carried_away_whole(staff_client, version):
+    answer = staff_client.get(f"{VERSION}download/")
+
+    assert answer["Content-Disposition"] == 'attachment; filename="shapes-version-1.h5"'
+    assert b"".join(answer.streaming_content) == version.h5_path.read_bytes()
+
+
+@pytest.mark.parametrize("harm", ["changed", "missing"])
+def test_an_h5_that_is_not_whole_is_not_handed_out(staff_client, version, harm):
+    version.h5_path.write_bytes(b"something else") if harm == "changed" else version.h5_path.unlink()
+
+    answer = staff_client.get(f"{VERSION}download/")
+
+    assert answer.status_code == 409
+    assert version.h5_path.name in answer.content.decode()
+
+
+def test_the_confusion_matrix_is_shaded_by_a_rows_share():
+    evaluation = {"classes": [{"name": "a"}, {"name": "b"}], "confusion": [[9, 1], [0, 0]]}
+
+    first, second = confusion_rows(evaluation, {"a": "A"})
+
+    assert [(cell.count, cell.step, cell.is_right) for cell in first.cells] == [(9, 9, True), (1, 1, False)]
+    assert (first.name, second.name) == ("A", "b")
+    assert [cell.step for cell in second.cells] == [0, 0]
