@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
@@ -132,6 +134,17 @@ def picture_bytes() -> Callable[..., bytes]:
 @pytest.fixture
 def make_zip() -> Callable[[dict[str, bytes]], bytes]:
     return zipped
+
+
+@pytest.fixture
+def _real_processes(transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that the test starts see its rows and its files."""
+    database = connection.settings_dict
+    url = f"sqlite:///{database['NAME']}"
+    if connection.vendor == "postgresql":
+        url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database['NAME']}").geturl()
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATA_DIR", str(settings.DATA_DIR))
 
 
 @pytest.fixture

@@ -110,13 +110,15 @@ def train_run(run: TrainingRun) -> ModelVersion:
     """
     from training import storage
     from training.pictures import manifest_of
-    from training.trainer import train
 
     config = run.training_config
     manifest = manifest_of(run.recognizer, config)
     run.write(**_counts(manifest))
     folder = storage.working_folder(f"runs/{run.pk}-{run.lease}")
     manifest.save(folder / "manifest.json")
+
+    from training.trainer import train  # TensorFlow takes seconds, so what can be refused before it is
+
     artifact = train(
         manifest,
         config,
