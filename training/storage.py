@@ -41,7 +41,7 @@ def local_path(name: str) -> Path:
     """
     if _is_local():
         return Path(default_storage.path(name))
-    copy = Path(settings.DATA_DIR) / "cache" / "files" / name
+    copy = _copy_of(name)
     if not copy.exists() and default_storage.exists(name):
         copy.parent.mkdir(parents=True, exist_ok=True)
         with (
@@ -54,8 +54,9 @@ def local_path(name: str) -> Path:
 
 
 def forget(name: str) -> None:
-    """Remove a stored file; one that is not there is no error."""
+    """Remove a stored file, and the copy of it here; one that is not there is no error."""
     default_storage.delete(name)
+    _copy_of(name).unlink(missing_ok=True)
 
 
 def working_folder(name: str) -> Path:
@@ -63,6 +64,10 @@ def working_folder(name: str) -> Path:
     folder = Path(settings.DATA_DIR) / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _copy_of(name: str) -> Path:
+    return Path(settings.DATA_DIR) / "cache" / "files" / name
 
 
 def _is_local() -> bool:
