@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection
+
+from classifier import engine as engine_module
+from classifier.engine import Engine, Network, OpenVersion, open_h5, open_twin
+from classifier.errors import EngineUnavailable, NoVersion
+from tests.drawings import SHAPES, draw, encoded
+from training.errors import BrokenArtifact, UnreadablePicture
+from training.images import load_pixels
+from training.models import ModelVersion, Recognizer
+
+MakeVersion = Callable[[Recognizer], ModelVersion]
+PICTURE = encoded(draw("circle", 999))
+
+
+@pytest.fixture
+def engine() -> Engine:
+    """An engine of its own that answers from twins."""
+    return Engine(open_twin)
+
+
+def constant(version: ModelVersion) -> Network:
+    """A network that answers the first class, whatever it sees."""
+    return lambda pixels: np.eye(len(version.class_names), dtype=np.float32)[0]
+
+
+def spoil(version: ModelVersion) -> None:
+    for path in version.twin_paths:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
+    def with_own_connection(number: int) -> Any:
+        try:
+            return work(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(with_own_connection, range(count)))
+
+
+# --- answers
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_are_told_apart(shape: str, engine: Engine, version: ModelVersion) -> None:
+    answers = [engine.classify(version.recognizer, encoded(draw(shape, number))) for number in range(1000, 1020)]
+
+    assert sum(answer.best.label == shape for answer in answers) >= 19
+
+
+def test_an_answer_names_its_version_and_all_classes(engine: Engine, version: ModelVersion) -> None:
+    answer = engine.classify(version.recognizer, PICTURE)
+
+    assert answer.version == version
+    assert {score.label for score in answer.scores} == {"circle", "square"}
+    assert sum(score.probability for score in answer.scores) == pytest.approx(1, abs=1e-5)
+    assert answer.milliseconds > 0
+
+
+def test_what_is_no_picture_is_refused(engine: Engine, version: ModelVersion) -> None:
+    with pytest.raises(UnreadablePicture):
+        engine.classify(version.recognizer, b"no picture")
+
+
+def test_without_a_publication_there_is_no_answer(
+    engine: Engine, recognizer: Recognizer, make_version: MakeVersion
+) -> None:
+    make_version(recognizer)
+
+    with pytest.raises(NoVersion, match="“Shapes” has no published version"):
+        engine.classify(recognizer, PICTURE)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_give_equal_answers(engine: Engine, version: ModelVersion) -> None:
+    pictures = [encoded(draw(shape, number)) for shape in SHAPES for number in range(10)]
+    alone = [engine.classify(version.recognizer, picture).scores for picture in pictures]
+
+    def classify_all(_: int) -> list[Any]:
+        return [engine.classify(version.recognizer, picture).scores for picture in pictures]
+
+    assert in_threads(6, classify_all) == [alone] * 6
+
+
+# --- swaps
+
+
+def test_a_new_publication_answers_from_the_next_request_on(
+    engine: Engine, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    before = engine.classify(recognizer, PICTURE).version
+    newer = make_version(recognizer)
+    newer.publish(None)
+
+    assert (before, engine.classify(recognizer, PICTURE).version) == (version, newer)
+
+
+def test_a_roll_back_answers_from_the_next_request_on(
+    engine: Engine, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    make_version(recognizer).publish(None)
+    engine.classify(recognizer, PICTURE)
+
+    recognizer.roll_back(None, "")
+
+    assert engine.classify(recognizer, PICTURE).version == version
+
+
+def test_a_version_is_opened_once(version: ModelVersion) -> None:
+    opened: list[int] = []
+    engine = Engine(lambda version: opened.append(version.number) or constant(version))
+
+    for _ in range(3):
+        engine.classify(version.recognizer, PICTURE)
+
+    assert opened == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_that_come_first_together_open_a_version_once(version: ModelVersion) -> None:
+    opened: list[int] = []
+    engine = Engine(lambda version: opened.append(version.number) or constant(version))
+
+    in_threads(6, lambda _: engine.classify(version.recognizer, PICTURE))
+
+    assert opened == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_the_new_version_opens_others_are_answered_by_the_old(
+    recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def open_slowly(wanted: ModelVersion) -> Network:
+        if wanted != version:
+            begun.set()
+            assert may_end.wait(20)
+        return constant(wanted)
+
+    engine = Engine(open_slowly)
+    engine.classify(recognizer, PICTURE)
+    make_version(recognizer).publish(None)
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(in_threads, 1, lambda _: engine.classify(recognizer, PICTURE).version.number)
+        assert begun.wait(20)
+        meanwhile = engine.classify(recognizer, PICTURE).version.number
+        may_end.set()
+
+    assert (meanwhile, opening.result()) == (1, [2])
+
+
+def test_the_one_that_rested_longest_is_closed(
+    make_version: MakeVersion, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "MAX_OPEN", 2)
+    opened: list[str] = []
+    engine = Engine(lambda version: opened.append(version.recognizer.slug) or constant(version))
+    recognizers = [Recognizer.objects.create(slug=slug, name_en=slug) for slug in "abc"]
+    for recognizer in recognizers:
+        make_version(recognizer).publish(None)
+    a, b, c = recognizers
+
+    for recognizer in (a, b, a, c, a, b):
+        engine.classify(recognizer, PICTURE)
+
+    assert opened == ["a", "b", "c", "b"]
+
+
+def test_closing_all_opens_them_anew(version: ModelVersion) -> None:
+    opened: list[int] = []
+    engine = Engine(lambda version: opened.append(version.number) or constant(version))
+    engine.classify(version.recognizer, PICTURE)
+
+    engine.close_all()
+    engine.classify(version.recognizer, PICTURE)
+
+    assert opened == [1, 1]
+
+
+# --- broken files
+
+
+def test_a_fresh_process_refuses_a_harmed_twin_by_name(engine: Engine, version: ModelVersion) -> None:
+    spoil(version)
+
+    with pytest.raises(
+        EngineUnavailable, match=r"Version 1 of “Shapes” cannot be opened: twin\.xml \+ twin\.bin has changed"
+    ):
+        engine.classify(version.recognizer, PICTURE)
+
+
+def test_a_fresh_process_names_the_missing_twin(engine: Engine, version: ModelVersion) -> None:
+    version.twin_paths[1].unlink()
+
+    with pytest.raises(EngineUnavailable, match=r"twin\.bin is missing"):
+        engine.classify(version.recognizer, PICTURE)
+
+
+def test_where_the_new_twin_is_harmed_the_old_version_stays(
+    engine: Engine,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: MakeVersion,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine.classify(recognizer, PICTURE)
+    newer = make_version(recognizer)
+    newer.publish(None)
+    spoil(newer)
+
+    answers = [engine.classify(recognizer, PICTURE) for _ in range(3)]
+
+    assert {answer.version for answer in answers} == {version}
+    assert len([record for record in caplog.records if "will not open" in record.message]) == 1
+
+
+def test_a_version_that_would_not_open_is_tried_again_later(
+    recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harmed = make_version(recognizer)
+
+    def open_unless_harmed(wanted: ModelVersion) -> Network:
+        if wanted == harmed and not mended:
+            raise BrokenArtifact("No.")
+        return constant(wanted)
+
+    engine, mended = Engine(open_unless_harmed), False
+    engine.classify(recognizer, PICTURE)
+    harmed.publish(None)
+    engine.classify(recognizer, PICTURE)
+    mended = True
+    monkeypatch.setattr(engine_module, "RETRY_SECONDS", 0)
+
+    assert engine.classify(recognizer, PICTURE).version == harmed
+
+
+# --- the H5 itself
+
+PLAIN_KERAS = """
+import sys, keras, numpy as np
+network = keras.saving.load_model(sys.argv[1], compile=False)
+np.save(sys.argv[3], network.predict(np.load(sys.argv[2]).astype("float32"), verbose=0))
+"""
+
+
+@pytest.mark.keras
+def test_the_h5_opened_by_keras_gives_the_scores_of_its_twin(version: ModelVersion) -> None:
+    by_twin, by_keras = OpenVersion(version, open_twin(version)), OpenVersion(version, open_h5(version))
+
+    for number in range(25):
+        for shape in SHAPES:
+            picture = encoded(draw(shape, number))
+            scores = {score.label: score.probability for score in by_keras.answer(picture).scores}
+            for score in by_twin.answer(picture).scores:
+                assert abs(score.probability - scores[score.label]) < 1e-4
+
+
+@pytest.mark.keras
+def test_the_h5_opens_in_plain_keras_and_gives_the_scores_of_its_twin(version: ModelVersion, tmp_path: Any) -> None:
+    pixels = np.stack([load_pixels(encoded(draw(shape, n)), version.image_size) for shape in SHAPES for n in range(25)])
+    np.save(tmp_path / "pixels.npy", pixels)
+
+    files = [str(path) for path in (version.h5_path, tmp_path / "pixels.npy", tmp_path / "scores.npy")]
+    subprocess.run([sys.executable, "-c", PLAIN_KERAS, *files], check=True, cwd=tmp_path, capture_output=True)
+
+    answer = open_twin(version)
+    by_twin = np.stack([answer(each[np.newaxis].astype(np.float32)) for each in pixels])
+    assert np.abs(np.load(tmp_path / "scores.npy") - by_twin).max() < 1e-4
+
+
+@pytest.mark.keras
+def test_a_changed_h5_is_refused_before_keras_sees_it(version: ModelVersion) -> None:
+    data = bytearray(version.h5_path.read_bytes())
+    data[len(data) // 2] ^= 1
+    version.h5_path.write_bytes(data)
+
+    with pytest.raises(BrokenArtifact, match=r"network\.h5 has changed"):
+        open_h5(version)
