@@ -37,7 +37,7 @@ ALLOWED_LAYERS = frozenset(
     """
     Functional InputLayer Rescaling Flatten Dense Dropout Identity Activation ReLU ZeroPadding2D Add
     Conv2D DepthwiseConv2D BatchNormalization MaxPooling2D AveragePooling2D GlobalAveragePooling2D
-    RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomInvert
+    RandomFlip RandomRotation RandomZoom RandomTranslation RandomShear RandomContrast RandomInvert
     """.split()
 )
 

@@ -37,6 +37,7 @@ class EpochReporter(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.began = self.trained = time.monotonic()
+        self.learning_rate = float(self.model.optimizer.learning_rate)  # in force now; a schedule moves on
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.trained = time.monotonic()
@@ -49,7 +50,7 @@ class EpochReporter(keras.callbacks.Callback):
             accuracy=values["accuracy"],
             val_loss=values["val_loss"],
             val_accuracy=values["val_accuracy"],
-            learning_rate=float(self.model.optimizer.learning_rate),
+            learning_rate=self.learning_rate,
             pictures_per_second=self.pictures / max(self.trained - self.began, 1e-6),
             seconds=time.monotonic() - self.began,
         )

@@ -17,7 +17,7 @@ NETWORKS = ("mlp", "lenet5", "cnn", *PRETRAINED)
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop")
 SCHEDULES = ("cosine", "constant")
 ACTIVATIONS = ("relu", "leaky_relu", "gelu", "elu", "silu", "tanh", "sigmoid")
-AUGMENTATIONS = ("flip", "rotation", "zoom", "translation", "contrast", "invert")
+AUGMENTATIONS = ("flip", "rotation", "zoom", "translation", "shear", "contrast", "invert")
 
 TRUTHS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 
@@ -26,15 +26,14 @@ NETWORK_DEFAULTS: dict[str, dict[str, Any]] = {
     "mlp": {"image_size": 32, "epochs": 20, "batch_size": 64, "augmentation": ()},
     "lenet5": {
         "image_size": 32,
-        "epochs": 20,
+        "epochs": 40,
         "batch_size": 64,
-        "learning_rate": 2e-3,
-        "activation": "tanh",
-        "augmentation": ("translation", "zoom"),
+        "learning_rate": 4e-3,
+        "augmentation": ("rotation", "zoom", "translation", "shear"),
     },
     "cnn": {"image_size": 96, "epochs": 30, "augmentation": ("flip", "translation", "zoom")},
-    "mobilenetv2": {"image_size": 160},
-    "resnet50": {"image_size": 224},
+    "mobilenetv2": {"image_size": 160, "learning_rate": 3e-3},
+    "resnet50": {"image_size": 224, "learning_rate": 3e-3},
 }
 
 
@@ -68,9 +67,9 @@ class TrainingConfig:
     image_size: int = setting(
         160, N_("Side in pixels of the square every picture is resized to."), minimum=8, maximum=512
     )
-    epochs: int = setting(9, N_("How often the network sees every training picture."), minimum=1, maximum=1000)
+    epochs: int = setting(11, N_("How often the network sees every training picture."), minimum=1, maximum=1000)
     head_epochs: int = setting(
-        3,
+        5,
         N_("How many of the epochs train only the new last layer, before fine-tuning begins."),
         minimum=0,
         maximum=1000,

@@ -111,6 +111,7 @@ def fit(network: keras.Model, cache: Cache, manifest: Manifest, config: Training
             initial_epoch=phase.first,
             epochs=phase.last,
             callbacks=[EpochReporter(report.epoch, manifest.count("train")), best],
+            shuffle=False,  # the batches come shuffled
             verbose=0,
         )
     best.restore()
@@ -135,7 +136,8 @@ def _prepare(
     With the backbone frozen its features are computed once, then the head alone learns: the same training as in `fit`
     with a frozen backbone and no augmentation, several times as fast.
     """
-    learner, inputs = network, cache
+    learner = network
+    inputs: NDArray[Any] = cache
     if phase.head_only:
         networks.freeze_backbone(network)
         learner = networks.head_of(network)

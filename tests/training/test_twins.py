@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training.config import TrainingConfig
+from training.errors import TwinDiffers
+
+pytestmark = pytest.mark.keras
+
+PIXELS = np.random.default_rng(1).integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
+
+
+def build(seed: int = 1) -> Any:
+    import keras
+
+    from training import networks
+
+    keras.utils.set_random_seed(seed)
+    settings = {"image_size": 20, "filters": (4, 8), "augmentation": ()}
+    return networks.build(TrainingConfig.for_network("cnn", settings), 2)
+
+
+def test_the_twin_gives_the_same_probabilities_and_the_features_beside_them(tmp_path: Path) -> None:
+    import openvino as ov
+
+    from training.twins import make_twin
+
+    network = build()
+
+    twin = make_twin(network, tmp_path, PIXELS)
+
+    outputs = ov.Core().compile_model(twin.paths[0], "CPU")(PIXELS[:1].astype(np.float32))
+    expected = np.asarray(network(PIXELS[:1].astype(np.float32)))
+    assert outputs["probabilities"] == pytest.approx(expected, abs=1e-4)
+    assert outputs["feature_maps"].shape == (1, 5, 5, 8)
+    assert outputs["features"].shape == (1, 8)
+    assert (twin.max_difference < 1e-4, twin.pictures_compared) == (True, 3)
+    assert sorted(each.name for each in tmp_path.glob("twin*")) == ["twin.bin", "twin.xml"]
+
+
+def test_a_twin_of_another_network_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training import twins
+
+    convert, other = twins._convert, build(seed=2)
+    monkeypatch.setattr(twins, "_convert", lambda network: convert(other))
+
+    with pytest.raises(TwinDiffers, match="differs from the H5"):
+        twins.make_twin(build(seed=1), tmp_path, PIXELS)
+
+
+def test_a_network_that_answers_not_a_number_has_no_twin(tmp_path: Path) -> None:
+    from training import twins
+
+    network = build()
+    probabilities = network.get_layer("probabilities")
+    probabilities.set_weights([np.full_like(each, np.nan) for each in probabilities.get_weights()])
+
+    with pytest.raises(TwinDiffers, match="nan"):
+        twins.make_twin(network, tmp_path, PIXELS)
