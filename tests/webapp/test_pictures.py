@@ -214,3 +214,12 @@ def test_a_picture_is_not_deleted_by_a_link(staff_client, recognizer, add_pictur
     (picture,) = add_pictures(recognizer)
 
     assert staff_client.get(f"/manage/pictures/{picture.pk}/delete/").status_code == 405
+
+
+def test_an_import_that_is_not_enough_to_train_with_leads_to_more_pictures(staff_client, recognizer, add_pictures):
+    add_pictures(recognizer, label="circle", count=3)
+    row = recognizer.imports.create(name="a.zip", state=PictureImport.State.DONE, num_taken=3)
+
+    assert "/manage/shapes/train/" not in staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
+    add_pictures(recognizer, label="square", count=3)
+    assert "/manage/shapes/train/" in staff_client.get(f"/manage/imports/{row.pk}/").content.decode()

@@ -20,6 +20,7 @@ from training.pictures import add_pictures
 from webapp.forms.looks import sentences
 from webapp.forms.pictures import ArchiveForm, FilesForm, upload_forms
 from webapp.guards import StaffRequest, staff_required
+from webapp.next_step import is_trainable
 
 PICTURES_A_PAGE = 60
 LINES_A_PAGE = 100
@@ -93,7 +94,8 @@ def show_import(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, "pictures/_progress.html", {"import": row})
     lines = sorted((ReportLine(**line) for line in row.report), key=lambda line: line.is_taken)  # refused first
     page = Paginator(lines, LINES_A_PAGE).get_page(request.GET.get("page"))
-    response = render(request, "pictures/import.html", {"import": row, "page": page})
+    context = {"import": row, "page": page, "is_trainable": is_trainable(row.recognizer)}
+    response = render(request, "pictures/import.html", context)
     if "HX-Request" in request.headers:
         response.headers["HX-Refresh"] = "true"  # it has ended: the whole page is another one now
     return response
