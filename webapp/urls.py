@@ -22,6 +22,7 @@ urlpatterns = [
     # recognizers
     path("manage/", recognizers.dashboard, name="dashboard"),
     path("manage/new/", recognizers.create, name="recognizer-new"),
+    path("manage/runs/", runs.browse, name="runs"),  # before the slugs; no recognizer may be called new or runs
     path("manage/<slug:slug>/", recognizers.show, name="recognizer"),
     path("manage/<slug:slug>/edit/", recognizers.edit, name="recognizer-edit"),
     path("manage/<slug:slug>/roll-back/", versions.roll_back, name="roll-back"),
@@ -35,7 +36,6 @@ urlpatterns = [
     path("manage/imports/<int:pk>/", pictures.show_import, name="import"),
     # training
     path("manage/<slug:slug>/train/", runs.start, name="train"),
-    path("manage/runs/", runs.browse, name="runs"),
     path("manage/runs/<int:pk>/", runs.show, name="run"),
     path("manage/runs/<int:pk>/status/", runs.status, name="run-status"),
     path("manage/runs/<int:pk>/cancel/", runs.cancel, name="run-cancel"),
