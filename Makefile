@@ -41,8 +41,9 @@ check: $(VENV)/.installed-dev
 
 # Collects the sentences and compiles their Chinese; needs GNU gettext.
 messages: $(VENV)/.installed-dev
-	python manage.py makemessages --locale zh_Hans --no-location --no-obsolete --ignore ".venv/*" --ignore "var/*"
-	python manage.py compilemessages --locale zh_Hans --ignore ".venv"
+	python manage.py makemessages --locale zh_Hans --no-location --no-obsolete \
+		--ignore ".venv/*" --ignore "var/*" --ignore "tests/*" --ignore "benchmarks/*"
+	python manage.py compilemessages --locale zh_Hans --ignore ".venv" --ignore "var"
 
 # Pins everything that is installed, with hashes.
 lock: $(VENV)/.installed-dev

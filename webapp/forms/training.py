@@ -61,8 +61,8 @@ class TrainingForm(WithLooks, forms.Form):
 
 def form_field(each: ConfigField, value: Any) -> forms.Field:
     """The field for one setting. What a value may be is checked by TrainingConfig; the browser is told as well."""
-    label = SETTINGS.get(each.name, each.name)
-    about = {"label": label, "help_text": _(each.metadata["help"]), "initial": value}
+    label, meaning = SETTINGS.get(each.name, each.name), each.metadata["help"]
+    about = {"label": label, "help_text": _(meaning), "initial": value}
     choices = [(choice, CHOICES.get(choice, choice)) for choice in each.metadata["choices"]]
     kind = type_of(each)
     if kind is bool:
