@@ -31,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with _opened(options["path"]) as members:
             recognizer = _create(options["slug"]) if options["create"] else _find(options["slug"])
-            progress = ProgressLine(self.stderr._out)  # type: ignore[attr-defined]
+            progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
             lines: list[ReportLine] = []
             for line in add_pictures(recognizer, members, None):
                 lines.append(line)

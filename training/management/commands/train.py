@@ -36,7 +36,7 @@ class Command(BaseCommand):
         except TrainingError as error:
             raise CommandError(str(error)) from error
         run = recognizer.runs.create(config=config.to_dict(), publish_when_done=options["publish"])
-        self.progress = ProgressLine(self.stderr._out)  # type: ignore[attr-defined]
+        self.progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
         self.epochs_shown = 0
         try:
             process.carry_out(run.pk, self._show)
