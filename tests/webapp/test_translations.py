@@ -61,10 +61,8 @@ def test_every_sentence_has_its_chinese(catalogue: Catalog) -> None:
 def test_no_translation_loses_or_invents_a_value(catalogue: Catalog) -> None:
     wrong = []
     for entry in catalogue:
-        originals = entry.id if isinstance(entry.id, tuple) else (entry.id,)
-        translations = entry.string if isinstance(entry.string, tuple) else (entry.string,)
-        wanted = set(PLACEHOLDER.findall(originals[-1]))
-        wrong += [text for text in translations if entry.id and set(PLACEHOLDER.findall(text)) != wanted]
+        wanted = set(PLACEHOLDER.findall(_forms(entry.id)[-1]))
+        wrong += [text for text in _forms(entry.string) if entry.id and set(PLACEHOLDER.findall(text)) != wanted]
 
     assert wrong == []
 
@@ -78,8 +76,8 @@ def test_the_compiled_catalogue_is_that_of_the_source(catalogue: Catalog) -> Non
 
 def _pairs(catalogue: Catalog) -> set[tuple[str, str]]:
     """Each sentence with its Chinese; of the forms of number, of which Chinese has one, the first."""
-    return {(_first(entry.id), _first(entry.string)) for entry in catalogue if entry.id and not entry.fuzzy}
+    return {(_forms(entry.id)[0], _forms(entry.string)[0]) for entry in catalogue if entry.id and not entry.fuzzy}
 
 
-def _first(text: str | Sequence[str]) -> str:
-    return text if isinstance(text, str) else text[0]
+def _forms(text: str | Sequence[str] | None) -> Sequence[str]:
+    return [text or ""] if isinstance(text, str | None) else text
