@@ -26,9 +26,10 @@ NETWORK_DEFAULTS: dict[str, dict[str, Any]] = {
     "mlp": {"image_size": 32, "epochs": 20, "batch_size": 64, "augmentation": ()},
     "lenet5": {
         "image_size": 32,
-        "epochs": 40,
+        "epochs": 60,
         "batch_size": 64,
         "learning_rate": 4e-3,
+        "dropout": 0.1,
         "augmentation": ("rotation", "zoom", "translation", "shear"),
     },
     "cnn": {"image_size": 96, "epochs": 30, "augmentation": ("flip", "translation", "zoom")},

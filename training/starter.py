@@ -28,7 +28,6 @@ STARTER_CONFIG = TrainingConfig.for_network(
     "lenet5",
     {
         "epochs": 100,
-        "dropout": 0.1,
         "validation_share": 0.1,
         "test_share": 0.1,
         # Pictures of other people, on paper as on a blackboard, anywhere in the frame
