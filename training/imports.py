@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 
@@ -13,6 +14,8 @@ from training.models.pictures import ReportLine
 from training.pictures import add_pictures
 
 PROGRESS_SECONDS = 1
+
+log = logging.getLogger(__name__)
 
 
 def carry_out(import_id: int) -> None:
@@ -28,6 +31,14 @@ def carry_out(import_id: int) -> None:
         row.fail(error)
     except FileNotFoundError:
         row.fail(TrainingError(N_("The uploaded zip is not here any more. Upload it again.")))
+    except Exception as error:  # a row left as "reading" would be read again and again
+        log.exception("The import %d broke off", import_id)
+        row.fail(
+            TrainingError(
+                N_("The reading broke off (%(error)s). What was taken is kept; upload the zip again for the rest."),
+                error=f"{type(error).__name__}: {error}"[:300],
+            )
+        )
     storage.forget(row.archive)
 
 

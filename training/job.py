@@ -1,4 +1,4 @@
-"""One claimed run, from its row to its version: `python -m training.job RUN LEASE`, the trainer's own process."""
+"""One claimed run, from its row to its version: `python -m training.job RUN LEASE PARENT`, a process of its own."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ log = logging.getLogger("training")
 class Pulse(threading.Thread):
     """Says that the run is alive, keeps its log in the row, and ends the process when nobody owns it any more."""
 
-    def __init__(self, run: TrainingRun) -> None:
+    def __init__(self, run: TrainingRun, parent: int) -> None:
         super().__init__(daemon=True)
         self.run_row = run
         self.lines: deque[str] = deque(maxlen=500)
-        self.parent = os.getppid()
+        self.parent = parent  # the process that may end this one
         self.ended = threading.Event()
 
     def run(self) -> None:
@@ -191,12 +191,12 @@ def explain(error: BaseException, batch_size: int) -> TrainingError:
     )
 
 
-def main(run_id: int, lease: int) -> int:
+def main(run_id: int, lease: int, parent: int) -> int:
     from training.errors import LeaseLost
     from training.models import TrainingRun
 
     run = TrainingRun.objects.select_related("recognizer").get(pk=run_id, lease=lease)
-    pulse = Pulse(run)
+    pulse = Pulse(run, parent)
     logging.getLogger().addHandler(LogLines(pulse.lines))
     pulse.start()
     try:
@@ -221,4 +221,4 @@ if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.nice(NICENESS)
     django.setup()
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -23,7 +23,7 @@ POLL_SECONDS = 0.5
 GRACE_SECONDS = 3  # between asking the trainer to end and killing it
 OUTPUT_CHARACTERS = 4_000  # of what the trainer printed, kept where it died without a word
 
-TRAINER = (sys.executable, "-m", "training.job")  # takes the run's key and the lease
+TRAINER = (sys.executable, "-m", "training.job")  # takes the run's key, the lease and our own process
 
 stopping = threading.Event()  # set when this worker is going away
 
@@ -45,7 +45,7 @@ def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool) -> boo
     folder = storage.working_folder(f"runs/{run.pk}-{run.lease}")
     with (folder / "output.txt").open("wb") as output:
         trainer = subprocess.Popen(
-            [*TRAINER, str(run.pk), str(run.lease)],
+            [*TRAINER, str(run.pk), str(run.lease), str(os.getpid())],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -242,3 +242,14 @@ def test_nothing_of_an_import_stays_in_the_working_folder(upload: UploadZip) -> 
     read(upload(shapes_zip(2)))
 
     assert list((Path(settings.DATA_DIR) / "incoming").iterdir()) == []
+
+
+def test_an_error_nobody_foresaw_ends_the_import_in_plain_words(
+    upload: UploadZip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "add_pictures", lambda *args: 1 / 0)
+
+    done = read(upload(shapes_zip(2)))
+
+    assert done.state == PictureImport.State.FAILED
+    assert "ZeroDivisionError" in done.error

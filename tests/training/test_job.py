@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -63,7 +64,7 @@ def test_every_error_becomes_a_sentence_that_says_what_to_do(error: Exception, s
 def test_an_error_ends_the_run_with_its_sentence_and_the_log(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "train_run", training_that(raiser(MemoryError())))
 
-    code = job.main(run.pk, run.lease)
+    code = job.main(run.pk, run.lease, os.getppid())
 
     run.refresh_from_db()
     assert (code, run.state) == (1, TrainingRun.State.FAILED)
@@ -75,7 +76,7 @@ def test_an_error_ends_the_run_with_its_sentence_and_the_log(run: TrainingRun, m
 def test_who_lost_its_lease_leaves_the_row_alone(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "train_run", training_that(raiser(LeaseLost("Gone."))))
 
-    assert job.main(run.pk, run.lease) == job.LOST_ITS_LEASE
+    assert job.main(run.pk, run.lease, os.getppid()) == job.LOST_ITS_LEASE
 
     run.refresh_from_db()
     assert run.state == TrainingRun.State.PREPARING
@@ -88,18 +89,18 @@ def test_a_run_is_published_when_it_was_asked_for(
     version = make_version(run.recognizer)
     monkeypatch.setattr(job, "train_run", training_that(lambda: version))
 
-    assert job.main(run.pk, run.lease) == 0
+    assert job.main(run.pk, run.lease, os.getppid()) == 0
 
     assert run.recognizer.active_version == version
 
 
 PULSE_ALONE = """
-import sys, time, django
+import os, sys, time, django
 django.setup()
 from training import job
 from training.models import TrainingRun
 job.PULSE_SECONDS = 0.05
-pulse = job.Pulse(TrainingRun.objects.get())
+pulse = job.Pulse(TrainingRun.objects.get(), os.getppid())
 pulse.lines.append("a line")
 pulse.start()
 time.sleep(60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -67,7 +68,9 @@ def start_digits() -> TrainingRun:
         )
         for line in add_pictures(recognizer, _digits(), None):
             del line  # after a start that was cut off, the pictures that are there already are refused
-        recognizer.runs.exclude(state__in=TrainingRun.ENDED).update(state=TrainingRun.State.CANCELLED)
+        for run in recognizer.runs.exclude(state__in=TrainingRun.ENDED):
+            run.request_cancel()
+            run.end_cancelled()
         return recognizer.runs.create(config=STARTER_CONFIG.to_dict(), publish_when_done=True)
 
 
@@ -75,4 +78,4 @@ def _digits() -> Iterator[Member]:
     from training.starter import digit_pictures  # scikit-learn, which no later start needs
 
     for name, label, data in digit_pictures():
-        yield Member(name, label, lambda data=data: data)
+        yield Member(name, label, partial(bytes, data))
