@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from training.config import ConfigField, TrainingConfig
 
@@ -92,5 +93,5 @@ def _said(value: Any) -> Any:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list | tuple):
-        return ", ".join(str(CHOICES.get(each, each)) for each in value) or "–"
+        return pgettext("list", ", ").join(str(CHOICES.get(each, each)) for each in value) or "–"
     return CHOICES.get(value, value)
