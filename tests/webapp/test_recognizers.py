@@ -75,6 +75,16 @@ def test_an_address_that_cannot_be_one_is_refused(staff_client, recognizer, slug
     assert Recognizer.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("slug", "sentence"),
+    [("two words", "Use lower-case letters, digits and hyphens."), ("shapes", "Another recognizer has this address.")],
+)
+def test_a_refused_address_says_what_it_must_be(staff_client, recognizer, slug, sentence):
+    answer = staff_client.post("/manage/new/", {**NAMES, "name_en": "Birds", "slug": slug})
+
+    assert sentence in answer.content.decode()
+
+
 def test_a_recognizer_is_renamed(staff_client, recognizer):
     staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "forms"})
 

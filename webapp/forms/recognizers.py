@@ -21,6 +21,12 @@ class RecognizerForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # o
             "description_en": forms.Textarea({"rows": 2}),
             "description_zh": forms.Textarea({"rows": 2}),
         }
+        error_messages = {  # Django's own speak of underscores and of a "Recognizer"
+            "slug": {
+                "invalid": _("Use lower-case letters, digits and hyphens."),
+                "unique": _("Another recognizer has this address. Choose another."),
+            }
+        }
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]
