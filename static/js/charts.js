@@ -47,7 +47,7 @@ function paint(chart) {
     axis.ticks.color = colour("--chart-text");
     axis.grid.color = colour("--chart-grid");
   }
-  chart.update("none");
+  chart.update(); // in the mode "none" the points would keep Chart.js's own colours
 }
 
 // On a run's own page follow.js draws; elsewhere the run has ended and is drawn once.
