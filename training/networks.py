@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -126,6 +127,23 @@ def head_of(network: keras.Model) -> keras.Model:
 def features_of(network: keras.Model) -> keras.Model:
     """Pixels -> (batch, n) features."""
     return keras.Model(network.inputs[0], network.get_layer("features").output, name="features")
+
+
+def with_augmentation_at_rest(network: keras.Model) -> keras.Model:
+    """A copy whose augmentation layers stay in it but do nothing, however it is called.
+
+    Keras's random layers act unless they are told not to: a plain `network(pixels)` of somebody who opens the H5 would
+    answer a changed picture.
+    """
+
+    def call(layer: layers.Layer, *arguments: Any, **options: Any) -> Any:
+        if type(layer).__name__.startswith("Random"):
+            options["training"] = False
+        return layer(*arguments, **options)
+
+    copy = keras.models.clone_model(network, call_function=call)
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def _pixels(config: TrainingConfig) -> keras.KerasTensor:

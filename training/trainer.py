@@ -83,7 +83,7 @@ def train(
     fit(network, cache, manifest, config, report)
 
     report.stage("evaluating")
-    network = _rebuilt(network, config, num_classes)
+    network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
     evaluation = _evaluate(network, cache, manifest, config)
     log.info("Test accuracy %.4f on %d pictures", evaluation.accuracy, evaluation.pictures)
     held_out = cache[manifest.positions("test")[:PARITY_PICTURES]]

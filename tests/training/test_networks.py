@@ -49,6 +49,21 @@ def test_augmentation_changes_pictures_in_training_and_never_in_an_answer() -> N
     assert (first != third).any()
 
 
+@pytest.mark.parametrize("name", ["lenet5", "mobilenetv2"])
+def test_with_augmentation_at_rest_a_plain_call_of_the_saved_network_answers_right(name: str, tmp_path: Path) -> None:
+    import keras
+
+    from training import networks
+
+    network = build(name, augmentation=AUGMENTATIONS)
+    networks.with_augmentation_at_rest(network).save(tmp_path / "network.h5")
+    opened = keras.saving.load_model(tmp_path / "network.h5", compile=False)
+
+    picture = pixels(2, SMALLEST[name])
+    assert np.asarray(opened(picture)) == pytest.approx(np.asarray(network(picture, training=False)), abs=1e-5)
+    assert {type(layer).__name__ for layer in opened.layers} >= {"RandomFlip", "RandomZoom"}
+
+
 def test_resnet50_prepares_pixels_as_keras_does() -> None:
     import keras
 
