@@ -20,9 +20,9 @@ from training.errors import N_, WeightsNotFound
 
 # The first layer that fine-tuning changes: everything before it keeps its ImageNet weights.
 FINE_TUNE_FROM = {"mobilenetv2": "block_6_expand", "resnet50": "conv5_block1_1_conv"}
-# Of the moving averages that batch normalisation answers with. Keras's 0.999 and 0.99 are for long trainings: after
-# the few hundred steps of a fine-tuning they would still be those of ImageNet.
-FINE_TUNE_MOMENTUM = 0.9
+# Of the moving averages that batch normalisation answers with. Keras's 0.99 and 0.999 are for long trainings: after a
+# few hundred steps they would still be those of ImageNet, or of the random start.
+BATCH_NORM_MOMENTUM = 0.9
 
 
 def build(config: TrainingConfig, num_classes: int) -> keras.Model:
@@ -75,7 +75,7 @@ def cnn(config: TrainingConfig, num_classes: int) -> keras.Model:
     x = layers.Rescaling(1 / 127.5, offset=-1)(_augmented(pixels, config))
     for filters in config.filters:
         x = layers.Conv2D(filters, config.kernel_size, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
         x = layers.Activation(config.activation)(x)
         x = layers.MaxPooling2D(2)(x)  # halves height and width
     x = layers.Identity(name="feature_maps")(x)
@@ -114,7 +114,7 @@ def unfreeze_last_stage(network: keras.Model, config: TrainingConfig) -> None:
         layer.trainable = False
     for layer in backbone.layers[first:]:
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = FINE_TUNE_MOMENTUM
+            layer.momentum = BATCH_NORM_MOMENTUM
 
 
 def head_of(network: keras.Model) -> keras.Model:

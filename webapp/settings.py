@@ -113,6 +113,7 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False
 
 # --- what a browser may do with our pages
 CONTENT_SECURITY_POLICY = {

@@ -86,7 +86,7 @@ def test_fine_tuning_leaves_the_lower_part_alone_and_moves_its_averages_faster()
     assert not backbone.get_layer("block_5_expand").trainable
     assert backbone.get_layer("block_6_expand").trainable
     assert backbone.get_layer("block_5_expand_BN").momentum == 0.999
-    assert backbone.get_layer("block_6_expand_BN").momentum == networks.FINE_TUNE_MOMENTUM
+    assert backbone.get_layer("block_6_expand_BN").momentum == networks.BATCH_NORM_MOMENTUM
 
 
 @pytest.mark.parametrize(
