@@ -3,7 +3,7 @@
     DATA_DIR=var python benchmarks/first_answer.py SLUG PICTURE [ROUNDS]
 
 Starts the Procfile's web process anew each round, sends it a picture as soon as it listens, and prints medians: seconds
-from process start to the first answer, of the tenth answer, and resident memory of the process tree after ten answers.
+from process start to the first answer, of the tenth answer, and memory of the process tree after ten answers.
 Needs an installation with a published version (`make run` makes one: digits).
 """
 
@@ -45,7 +45,7 @@ def measure(slug: str, picture: bytes) -> tuple[float, float, float]:
             before = time.perf_counter()
             answered(url, picture)
             tenth = time.perf_counter() - before
-        return first, tenth, resident_megabytes(server.pid)
+        return first, tenth, megabytes(server.pid)
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
@@ -64,12 +64,12 @@ def answered(url: str, picture: bytes) -> bool:
         return False
 
 
-def resident_megabytes(pid: int) -> float:
-    """Of the process and its children, as the kernel counts them."""
+def megabytes(pid: int) -> float:
+    """Of the process and its children; what they share is counted once (proportional set size)."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    fields = Path(f"/proc/{pid}/status").read_text().split("\n")
-    own = next(int(line.split()[1]) for line in fields if line.startswith("VmRSS"))
-    return own / 1024 + sum(resident_megabytes(int(child)) for child in children)
+    fields = Path(f"/proc/{pid}/smaps_rollup").read_text().split("\n")
+    own = next(int(line.split()[1]) for line in fields if line.startswith("Pss:"))
+    return own / 1024 + sum(megabytes(int(child)) for child in children)
 
 
 def free_port() -> int:
