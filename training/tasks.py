@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 
 from training import imports, process, queue, reconciler
 
@@ -22,6 +22,12 @@ def read_import(import_id: int) -> None:
 
 @shared_task(name="training.reconcile")
 def reconcile() -> None:
+    reconciler.reconcile()
+
+
+@worker_ready.connect
+def look_around(**kwargs: Any) -> None:
+    """What was queued while no worker was there begins at once, not at the next half minute."""
     reconciler.reconcile()
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 from django.utils import timezone
 
 from tests.drawings import shapes_zip
@@ -47,6 +47,17 @@ def test_a_worker_that_shuts_down_stops_its_training() -> None:
         assert process.stopping.is_set()
     finally:
         process.stopping.clear()
+
+
+def test_a_worker_that_starts_begins_what_was_queued_while_none_was_there(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nudged: list[int] = []
+    monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
+
+    worker_ready.send(sender="worker")
+
+    assert nudged == [run.pk]
 
 
 def test_a_nudge_sends_the_tasks_name_and_the_rows_key(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
