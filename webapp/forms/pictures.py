@@ -90,6 +90,7 @@ class FilesForm(WithLooks, forms.Form):
         max_length=MAX_KEY,
         widget=forms.TextInput({"list": "label-keys", "autocomplete": "off"}),
         help_text=_("The key of a label; a new one is made."),
+        error_messages={"required": _("Name the label that the pictures show.")},
     )
     files = ManyFilesField(  # type: ignore[assignment]  # the name of the request's files as well
         label=_("Pictures"), widget=ManyFilesInput({"accept": ACCEPTED})

@@ -7,6 +7,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from training.models import TrainingRun
+from webapp.setting_names import NETWORKS
 
 register = template.Library()
 
@@ -15,6 +16,12 @@ register = template.Library()
 def percent(share: float) -> str:
     """0.9345 -> 93.5 %"""
     return f"{number_format(100 * share, decimal_pos=1)}\N{NO-BREAK SPACE}%"
+
+
+@register.filter
+def network_of(run: TrainingRun) -> str:
+    """The name of the network it trains, as people write it."""
+    return NETWORKS[run.config["network"]].title
 
 
 @register.filter
