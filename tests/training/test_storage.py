@@ -92,6 +92,8 @@ def test_what_is_forgotten_is_gone_also_from_the_cache() -> None:
 def test_forgetting_what_is_not_there_is_no_error() -> None:
     storage.forget("imports/1.zip")
 
+    assert not storage.local_path("imports/1.zip").exists()
+
 
 @pytest.mark.usefixtures("_in_s3")
 def test_a_file_is_fetched_from_s3_once(monkeypatch: pytest.MonkeyPatch) -> None:
