@@ -14,8 +14,8 @@ register = template.Library()
 
 @register.filter
 def percent(share: float) -> str:
-    """0.9345 -> 93.5 %"""
-    return f"{number_format(100 * share, decimal_pos=1)}\N{NO-BREAK SPACE}%"
+    """0.974 -> 97.4 %; rounded first, because number_format only cuts off."""
+    return f"{number_format(round(100 * share, 1), decimal_pos=1)}\N{NO-BREAK SPACE}%"
 
 
 @register.filter
