@@ -12,7 +12,7 @@ from training.config import NETWORKS, TrainingConfig
 from training.models import TrainingRun
 from webapp import setting_names
 from webapp.forms.training import MAIN_SETTINGS, TrainingForm
-from webapp.templatetags.figures import duration_of, percent
+from webapp.templatetags.figures import duration_of
 
 
 def test_every_setting_and_network_has_a_name():
@@ -54,10 +54,6 @@ def test_stored_settings_are_said_as_the_form_says_them():
     assert said["Network"] == "MLP"
     assert said["Hidden units"] == "64, 32"
     assert "Filters" not in said
-
-
-def test_shares_are_said_in_percent():
-    assert percent(0.9345) == "93.4\N{NO-BREAK SPACE}%"
 
 
 @pytest.mark.parametrize(
