@@ -55,7 +55,7 @@ def main(foreign: Path, seed: int) -> None:
         changed = (change(Image.open(file).convert("L"), chance) for file in files)
         size = (config.image_size, config.image_size)
         pixels = np.stack([np.asarray(each.convert("RGB").resize(size, Image.Resampling.BILINEAR)) for each in changed])
-        answers = predict(network, pixels, 256).argmax(axis=1)
+        answers = predict(network, pixels, np.arange(len(pixels)), 256).argmax(axis=1)
         print(f"  {title:<22}{(answers == labels).mean():.4f}", flush=True)
 
 

@@ -18,7 +18,7 @@ from training.artifact import H5_NAME, Artifact, Provenance, write_h5
 from training.callbacks import BestWeights, EpochReporter, EpochResult
 from training.config import TrainingConfig
 from training.devices import Device, prepare_device
-from training.evaluation import Evaluation, evaluate
+from training.evaluation import evaluate
 from training.input_pipeline import Cache, dataset, pixel_cache
 from training.manifest import Manifest
 from training.twins import make_twin
@@ -84,12 +84,15 @@ def train(
 
     report.stage("evaluating")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
-    evaluation = _evaluate(network, cache, manifest, config)
+    test = manifest.positions("test")
+    probabilities = predict(network, cache, test, config.batch_size)
+    evaluation = evaluate(manifest.labels()[test], probabilities, manifest.class_names)
     log.info("Test accuracy %.4f on %d pictures", evaluation.accuracy, evaluation.pictures)
-    held_out = cache[manifest.positions("test")[:PARITY_PICTURES]]
+    held_out = cache[test[:PARITY_PICTURES]]
     provenance = Provenance.of(recognizer, manifest, config)
     h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=held_out[0])
-    twin = make_twin(_rebuilt(network, replace(config, augmentation=()), num_classes), folder, held_out)
+    plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
+    twin = make_twin(plain, folder, held_out, probabilities[:PARITY_PICTURES])
     log.info("The serving twin differs from the H5 by at most %.2g", twin.max_difference)
     return Artifact(h5, twin, evaluation, network.count_params())
 
@@ -141,7 +144,7 @@ def _prepare(
     if phase.head_only:
         networks.freeze_backbone(network)
         learner = networks.head_of(network)
-        inputs = predict(networks.features_of(network), cache, config.batch_size)
+        inputs = predict(networks.features_of(network), cache, np.arange(len(cache)), config.batch_size)
     elif config.is_fine_tuned:
         networks.unfreeze_last_stage(network, config)
     labels = manifest.labels()
@@ -168,10 +171,12 @@ def _optimizer(config: TrainingConfig, learning_rate: float, steps: int) -> kera
     return optimizers[config.optimizer]()
 
 
-def predict(network: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
-    """The network's answer to every input, shape (len(inputs), …)."""
+def predict(
+    network: keras.Model, inputs: NDArray[Any], positions: NDArray[np.intp], batch_size: int
+) -> NDArray[np.float32]:
+    """The network's answer to the inputs at some positions, shape (len(positions), …)."""
     nothing = np.zeros(len(inputs), dtype=np.int32)
-    batches = dataset(inputs, nothing, np.arange(len(inputs)), batch_size)
+    batches = dataset(inputs, nothing, positions, batch_size)
     return network.predict(batches, verbose=0)  # type: ignore[no-any-return]
 
 
@@ -181,9 +186,3 @@ def _rebuilt(network: keras.Model, config: TrainingConfig, num_classes: int) -> 
     copy = networks.build(replace(config, pretrained=False), num_classes)
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _evaluate(network: keras.Model, cache: Cache, manifest: Manifest, config: TrainingConfig) -> Evaluation:
-    test = manifest.positions("test")
-    probabilities = predict(network, cache[test], config.batch_size)
-    return evaluate(manifest.labels()[test], probabilities, manifest.class_names)

@@ -84,7 +84,7 @@ def test_the_epoch_with_the_lowest_validation_loss_is_kept(run: tuple[Any, Kept]
     pixels = pixel_cache(manifest, CONFIG.image_size, artifact.h5.path.parent / "cache")
     held_back = manifest.positions("validation")
 
-    probabilities = predict(load_network(artifact.h5.path), pixels[held_back], 4)
+    probabilities = predict(load_network(artifact.h5.path), pixels, held_back, 4)
 
     of_the_truth = probabilities[np.arange(len(held_back)), manifest.labels()[held_back]]
     assert -np.log(of_the_truth).mean() == pytest.approx(min(each.val_loss for each in report.epochs), rel=0.02)

@@ -24,6 +24,10 @@ def build(seed: int = 1) -> Any:
     return networks.build(TrainingConfig.for_network("cnn", settings), 2)
 
 
+def answers_of(network: Any) -> np.ndarray:
+    return np.asarray(network(PIXELS.astype(np.float32), training=False))
+
+
 def test_the_twin_gives_the_same_probabilities_and_the_features_beside_them(tmp_path: Path) -> None:
     import openvino as ov
 
@@ -31,7 +35,7 @@ def test_the_twin_gives_the_same_probabilities_and_the_features_beside_them(tmp_
 
     network = build()
 
-    twin = make_twin(network, tmp_path, PIXELS)
+    twin = make_twin(network, tmp_path, PIXELS, answers_of(network))
 
     outputs = ov.Core().compile_model(twin.paths[0], "CPU")(PIXELS[:1].astype(np.float32))
     expected = np.asarray(network(PIXELS[:1].astype(np.float32)))
@@ -45,11 +49,11 @@ def test_the_twin_gives_the_same_probabilities_and_the_features_beside_them(tmp_
 def test_a_twin_of_another_network_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from training import twins
 
-    convert, other = twins._convert, build(seed=2)
+    network, convert, other = build(seed=1), twins._convert, build(seed=2)
     monkeypatch.setattr(twins, "_convert", lambda network: convert(other))
 
     with pytest.raises(TwinDiffers, match="differs from the H5"):
-        twins.make_twin(build(seed=1), tmp_path, PIXELS)
+        twins.make_twin(network, tmp_path, PIXELS, answers_of(network))
 
 
 def test_a_network_that_answers_not_a_number_has_no_twin(tmp_path: Path) -> None:
@@ -60,4 +64,4 @@ def test_a_network_that_answers_not_a_number_has_no_twin(tmp_path: Path) -> None
     probabilities.set_weights([np.full_like(each, np.nan) for each in probabilities.get_weights()])
 
     with pytest.raises(TwinDiffers, match="nan"):
-        twins.make_twin(network, tmp_path, PIXELS)
+        twins.make_twin(network, tmp_path, PIXELS, answers_of(network))
