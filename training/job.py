@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shutil
 import sys
 import threading
 from collections import deque
@@ -127,9 +126,7 @@ def train_run(run: TrainingRun) -> ModelVersion:
         cache_folder=storage.working_folder("cache/pixels"),
         recognizer=run.recognizer.slug,
     )
-    version = _keep(run, manifest, artifact)
-    shutil.rmtree(folder, ignore_errors=True)
-    return version
+    return _keep(run, manifest, artifact)
 
 
 def _counts(manifest: Manifest) -> dict[str, object]:

@@ -7,6 +7,7 @@ memory runs out nothing else must be hit.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -42,16 +43,17 @@ def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool) -> boo
     run = TrainingRun.objects.get(pk=run_id)
     if not run.claim(f"{socket.gethostname()}:{os.getpid()}"):
         return False
-    folder = storage.working_folder(f"runs/{run.pk}-{run.lease}")
-    with (folder / "output.txt").open("wb") as output:
+    output = storage.working_folder(f"runs/{run.pk}-{run.lease}") / "output.txt"
+    with output.open("wb") as file:
         trainer = subprocess.Popen(
             [*TRAINER, str(run.pk), str(run.lease), str(os.getpid())],
-            stdout=output,
+            stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         _see_through(run, trainer, watch)
-    _settle(run, trainer.returncode, folder / "output.txt")
+    _settle(run, trainer.returncode, output)
+    shutil.rmtree(output.parent)
     watch(run)
     return True
 
@@ -75,13 +77,11 @@ def _see_through(run: TrainingRun, trainer: subprocess.Popen[bytes], watch: Call
 def _settle(run: TrainingRun, returncode: int, output: Path) -> None:
     """End the row of a run whose trainer is gone, unless the trainer did so itself."""
     run.refresh_from_db(fields=["cancel_requested", "state", "config", "epochs_done"])
-    if run.has_ended:
-        output.parent.joinpath("output.txt").unlink(missing_ok=True)
-    elif run.cancel_requested:
+    if run.cancel_requested:
         run.end_cancelled()
     elif stopping.is_set():
         run.give_back()
-    else:
+    elif not run.has_ended:
         run.add_to_log(output.read_text(errors="replace")[-OUTPUT_CHARACTERS:])
         run.fail(death(returncode, run.training_config.batch_size))
     run.refresh_from_db()

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from django.db.models import Q
-from django.utils import timezone
-
 from training.errors import N_, TrainingError
 from training.models import PictureImport, TrainingRun
 
@@ -22,8 +19,7 @@ def reconcile() -> None:
         take_back(run)
     for run in TrainingRun.objects.queued():
         run.nudge()
-    stale = Q(state=PictureImport.State.READING, heartbeat__lt=timezone.now() - PictureImport.STALE_AFTER)
-    for each in PictureImport.objects.filter(Q(state=PictureImport.State.QUEUED) | stale):
+    for each in PictureImport.objects.waiting():
         each.nudge()
 
 

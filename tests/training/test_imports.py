@@ -169,7 +169,7 @@ def test_a_zip_that_vanished_fails_in_plain_words(upload: UploadZip) -> None:
 def test_the_zip_is_removed_once_it_is_read(upload: UploadZip) -> None:
     row = read(upload(shapes_zip(1)))
 
-    assert row.percent == 100
+    assert row.num_read == row.num_files
     assert not storage.local_path(row.archive).exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -61,6 +61,13 @@ class Picture(models.Model):
         return storage.local_path(self.file)
 
 
+class PictureImportQuerySet(models.QuerySet["PictureImport"]):
+    def waiting(self) -> Self:
+        """Queued, or given up by whoever was reading it."""
+        given_up = Q(state=PictureImport.State.READING, heartbeat__lt=timezone.now() - PictureImport.STALE_AFTER)
+        return self.filter(Q(state=PictureImport.State.QUEUED) | given_up)
+
+
 class PictureImport(models.Model):
     """One upload of many pictures, with a report line for every file in it."""
 
@@ -86,6 +93,8 @@ class PictureImport(models.Model):
 
     STALE_AFTER: ClassVar[timedelta] = timedelta(seconds=60)
 
+    objects = PictureImportQuerySet.as_manager()
+
     class Meta:
         ordering = ["-pk"]
         constraints = [
@@ -105,17 +114,10 @@ class PictureImport(models.Model):
     def has_ended(self) -> bool:
         return self.state in (self.State.DONE, self.State.FAILED)
 
-    @property
-    def percent(self) -> int:
-        return 100 * self.num_read // self.num_files if self.num_files else 0
-
     def claim(self) -> bool:
         """Begin to read it; false where someone else does already."""
-        now = timezone.now()
-        waiting = Q(state=self.State.QUEUED)
-        given_up = Q(state=self.State.READING, heartbeat__lt=now - self.STALE_AFTER)
-        rows = PictureImport.objects.filter(waiting | given_up, pk=self.pk)
-        won = rows.update(state=self.State.READING, heartbeat=now) == 1
+        rows = PictureImport.objects.waiting().filter(pk=self.pk)
+        won = rows.update(state=self.State.READING, heartbeat=timezone.now()) == 1
         if won:
             self.refresh_from_db()
         return won
