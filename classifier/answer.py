@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.models import Prediction
-from training.models import ModelVersion
+from training.models import LabelNames, ModelVersion
 
 KEPT_SCORES = 5
 
@@ -42,6 +42,10 @@ class Answer:
             source=source,
             milliseconds=self.milliseconds,
         )
+
+    def named(self, names: LabelNames) -> list[dict[str, Any]]:
+        """Every class with its name, as the API and the command line give it."""
+        return [{"name": names[row["label"]], **row} for row in self.as_rows()]
 
     def as_rows(self, count: int | None = None) -> list[dict[str, Any]]:
         return [vars(score) for score in self.scores[:count]]

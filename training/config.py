@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 from training.errors import N_, WrongConfig
@@ -193,10 +193,6 @@ def item_type_of(each: ConfigField) -> type:
     hint: type = _TYPES[each.name]
     items: tuple[type, ...] = typing.get_args(hint)
     return items[0] if items else hint
-
-
-def default_of(each: ConfigField) -> Any:
-    return None if each.default is MISSING else each.default
 
 
 def read_value(each: ConfigField, value: Any) -> Any:

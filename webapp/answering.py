@@ -31,9 +31,9 @@ def answer_upload(recognizer: Recognizer, upload: UploadedFile | None, source: s
     return answer
 
 
-def is_oversized(request: HttpRequest) -> bool:
-    """No picture we accept makes a request this large; asked before the body is read."""
-    return int(request.headers.get("Content-Length") or 0) > MAX_REQUEST_BYTES
+def is_oversized(request: HttpRequest, limit: int = MAX_REQUEST_BYTES) -> bool:
+    """Nothing we accept makes a request of so many bytes; asked before the body is read."""
+    return int(request.headers.get("Content-Length") or 0) > limit
 
 
 def status_of(error: TrainingError) -> int:

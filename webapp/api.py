@@ -130,8 +130,7 @@ class RunOut(Schema):
 
     @staticmethod
     def resolve_version(run: TrainingRun) -> int | None:
-        version = ModelVersion.objects.filter(run=run).first()
-        return version.number if version else None
+        return run.made.number if run.made else None
 
 
 def settings_schema() -> dict[str, Any]:
@@ -182,12 +181,11 @@ def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
     """
     recognizer = get_object_or_404(Recognizer, slug=slug, is_public=True)
     answer = answer_upload(recognizer, file, Prediction.Source.API)
-    names = recognizer.label_names()
     return {
         "recognizer": recognizer.slug,
         "version": answer.version.number,
         "label": answer.best.label,
-        "scores": [{**row, "name": names.get(row["label"], row["label"])} for row in answer.as_rows()],
+        "scores": answer.named(recognizer.label_names()),
     }
 
 
@@ -217,7 +215,7 @@ def start_run(request: StaffRequest, slug: str, settings: Body[dict[str, Any]]) 
     summary="How a training run goes",
 )
 def show_run(request: HttpRequest, pk: int) -> Any:
-    return get_object_or_404(TrainingRun.objects.select_related("recognizer"), pk=pk)
+    return get_object_or_404(TrainingRun.objects.select_related("recognizer", "version"), pk=pk)
 
 
 # --- refusals

@@ -41,5 +41,5 @@ class Plan:
             num_train=manifest.count("train"),
             num_validation=manifest.count("validation"),
             num_test=manifest.count("test"),
-            thin_classes=[f"{names.get(key, key)} ({size})" for key, size in sizes.items() if size < THIN_CLASS],
+            thin_classes=[f"{names[key]} ({size})" for key, size in sizes.items() if size < THIN_CLASS],
         )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.config import NETWORKS, TrainingConfig, default_of, item_type_of, read_value, type_of
+from training.config import NETWORKS, TrainingConfig, item_type_of, read_value, type_of
 from training.errors import WrongConfig
 
 FIELDS = {each.name: each for each in fields(TrainingConfig)}
@@ -135,4 +135,4 @@ def test_every_setting_says_what_it_does_and_what_it_may_be(name: str) -> None:
 
 def test_the_type_of_a_list_and_of_what_it_holds_can_be_asked() -> None:
     assert (type_of(FIELDS["filters"]), item_type_of(FIELDS["filters"])) == (tuple, int)
-    assert default_of(FIELDS["filters"]) == (32, 64, 128)
+    assert FIELDS["filters"].default == (32, 64, 128)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from training.models import LabelNames
 from webapp.confusion import confusion_rows
 
 pytestmark = pytest.mark.django_db
@@ -130,7 +131,7 @@ def test_an_h5_that_is_not_whole_is_not_handed_out(staff_client, version, harm):
 def test_the_confusion_matrix_is_shaded_by_a_rows_share():
     evaluation = {"classes": [{"name": "a"}, {"name": "b"}], "confusion": [[9, 1], [0, 0]]}
 
-    first, second = confusion_rows(evaluation, {"a": "A"})
+    first, second = confusion_rows(evaluation, LabelNames({"a": "A"}))
 
     assert [(cell.count, cell.step, cell.is_right) for cell in first.cells] == [(9, 9, True), (1, 1, False)]
     assert (first.name, second.name) == ("A", "b")

@@ -1,7 +1,7 @@
 """The rows of training: what is recognised, from which pictures, by which runs, into which versions."""
 
 from training.models.pictures import Picture, PictureImport
-from training.models.recognizers import Label, Recognizer
+from training.models.recognizers import Label, LabelNames, Recognizer
 from training.models.runs import Epoch, TrainingRun
 from training.models.versions import Activation, ModelVersion
 
@@ -9,6 +9,7 @@ __all__ = [
     "Activation",
     "Epoch",
     "Label",
+    "LabelNames",
     "ModelVersion",
     "Picture",
     "PictureImport",

@@ -37,6 +37,13 @@ def in_active_language(english: str, chinese: str) -> str:
     return first or second
 
 
+class LabelNames(dict[str, str]):
+    """Names by key. A version may know a class whose label is gone by now; its key is its name then."""
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
 class RecognizerQuerySet(models.QuerySet["Recognizer"]):
     def open_to_visitors(self) -> Self:
         """Public and with a version that answers."""
@@ -117,9 +124,9 @@ class Recognizer(NamedInTwoLanguages):
                 history.append(activation.version)
         return history[-2] if len(history) > 1 else None
 
-    def label_names(self) -> dict[str, str]:
+    def label_names(self) -> LabelNames:
         """Name in the active language of every label, by key."""
-        return {label.key: label.name for label in self.labels.all()}
+        return LabelNames({label.key: label.name for label in self.labels.all()})
 
     def roll_back(self, by: User | None, reason: str) -> ModelVersion:
         """Make the version before the active one again. Raises: NotPublishable, BrokenArtifact."""

@@ -126,6 +126,11 @@ class TrainingRun(models.Model):
         return self.state in self.ENDED
 
     @property
+    def made(self) -> ModelVersion | None:
+        """The version it came to; None where it has not, or did not, come to one."""
+        return getattr(self, "version", None)
+
+    @property
     def num_epochs(self) -> int:
         return int(self.config["epochs"])
 

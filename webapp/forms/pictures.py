@@ -40,10 +40,7 @@ class ArchiveForm(WithLooks, forms.Form):
     def clean_archive(self) -> UploadedFile:
         upload: UploadedFile = self.cleaned_data["archive"]
         if (upload.size or 0) > MAX_ARCHIVE_BYTES:
-            raise forms.ValidationError(
-                _("The zip is larger than %(limit)d GB. Send it in parts."),
-                params={"limit": MAX_ARCHIVE_BYTES // 10**9},
-            )
+            raise too_large()
         try:
             self.num_files = count_members(cast(BinaryIO, upload.file))
         except UnreadableArchive as error:
@@ -62,6 +59,12 @@ class ArchiveForm(WithLooks, forms.Form):
             upload.seek(0)
             storage.keep_bytes(upload.read(), name)
         return name
+
+
+def too_large() -> forms.ValidationError:
+    return forms.ValidationError(
+        _("The zip is larger than %(limit)d GB. Send it in parts."), params={"limit": MAX_ARCHIVE_BYTES // 10**9}
+    )
 
 
 class ManyFilesInput(forms.ClearableFileInput):

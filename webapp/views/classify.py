@@ -79,4 +79,4 @@ def _page(
 
 def _bars(recognizer: Recognizer, answer: Answer) -> list[Bar]:
     names = recognizer.label_names()
-    return [Bar(names.get(score.label, score.label), score.probability) for score in answer.scores[:KEPT_SCORES]]
+    return [Bar(names[score.label], score.probability) for score in answer.scores[:KEPT_SCORES]]

@@ -8,7 +8,6 @@ from django.db.models import Count
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
@@ -17,8 +16,9 @@ from training.archives import MAX_ARCHIVE_BYTES
 from training.models import Picture, PictureImport, Recognizer
 from training.models.pictures import ReportLine
 from training.pictures import add_pictures
+from webapp.answering import is_oversized
 from webapp.forms.looks import sentences
-from webapp.forms.pictures import ArchiveForm, FilesForm, upload_forms
+from webapp.forms.pictures import ArchiveForm, FilesForm, too_large, upload_forms
 from webapp.guards import StaffRequest, staff_required
 from webapp.next_step import is_trainable
 
@@ -33,9 +33,8 @@ MAX_REQUEST_BYTES = MAX_ARCHIVE_BYTES + 1_000_000  # the form around the zip
 @staff_required
 def upload(request: StaffRequest, slug: str) -> HttpResponse:
     recognizer = get_object_or_404(Recognizer, slug=slug)
-    if int(request.headers.get("Content-Length") or 0) > MAX_REQUEST_BYTES:
-        sentence = _("The zip is larger than %(limit)d GB. Send it in parts.")
-        return _refused(request, recognizer, [sentence % {"limit": MAX_ARCHIVE_BYTES // 10**9}])
+    if is_oversized(request, MAX_REQUEST_BYTES):
+        return _refused(request, recognizer, too_large().messages)
     return _take(request, recognizer)
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from training.config import TrainingConfig
 from training.errors import TooFewPictures, WrongConfig
-from training.models import ModelVersion, Recognizer, TrainingRun
+from training.models import Recognizer, TrainingRun
 from webapp.forms.training import TrainingForm
 from webapp.forms.versions import PublishForm
 from webapp.guards import StaffRequest, staff_required
@@ -81,12 +81,12 @@ def browse(request: HttpRequest) -> HttpResponse:
 @require_safe
 @staff_required
 def show(request: HttpRequest, pk: int) -> HttpResponse:
-    run = get_object_or_404(TrainingRun.objects.select_related("recognizer", "started_by"), pk=pk)
+    run = get_object_or_404(TrainingRun.objects.select_related("recognizer", "started_by", "version"), pk=pk)
     epochs = list(run.epochs.all())
     context = {
         "run": run,
         "recognizer": run.recognizer,
-        "version": _version_of(run),
+        "version": run.made,
         "publish_form": PublishForm(),
         "epochs": epochs,
         "latest": epochs[-1] if epochs else None,
@@ -99,8 +99,8 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
 @staff_required
 def status(request: HttpRequest, pk: int) -> JsonResponse:
     """What changes while a run is watched."""
-    run = get_object_or_404(TrainingRun.objects.select_related("recognizer"), pk=pk)
-    version = _version_of(run)
+    run = get_object_or_404(TrainingRun.objects.select_related("recognizer", "version"), pk=pk)
+    version = run.made
     return JsonResponse(
         {
             "state": run.state,
@@ -128,7 +128,3 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if not run.request_cancel():
         messages.info(request, _("The run had ended already."))
     return redirect("run", pk)
-
-
-def _version_of(run: TrainingRun) -> ModelVersion | None:
-    return ModelVersion.objects.filter(run=run).first()

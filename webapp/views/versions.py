@@ -22,7 +22,7 @@ from webapp.setting_names import said
 def show(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
     names = version.recognizer.label_names()
-    classes = [{**each, "name": names.get(each["name"], each["name"])} for each in version.evaluation["classes"]]
+    classes = [{**each, "name": names[each["name"]]} for each in version.evaluation["classes"]]
     context = {
         "version": version,
         "recognizer": version.recognizer,

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from classifier.engine import engine
 from training.errors import TrainingError, UnreadablePicture
-from training.models import Recognizer
+from training.models import LabelNames, Recognizer
 
 SHOWN = 5
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
             raise CommandError(f"{refused} of {len(options['files'])} files could not be classified.")
 
 
-def _classify(recognizer: Recognizer, path: Path, names: dict[str, str]) -> dict[str, Any]:
+def _classify(recognizer: Recognizer, path: Path, names: LabelNames) -> dict[str, Any]:
     try:
         answer = engine.classify(recognizer, path)
     except UnreadablePicture as error:
@@ -51,7 +51,7 @@ def _classify(recognizer: Recognizer, path: Path, names: dict[str, str]) -> dict
         "recognizer": recognizer.slug,
         "version": answer.version.number,
         "label": answer.best.label,
-        "scores": [{"name": names.get(each["label"], each["label"]), **each} for each in answer.as_rows()],
+        "scores": answer.named(names),
     }
 
 
