@@ -1,4 +1,4 @@
-"""The rows of classifying: what was answered."""
+"""The rows of classifying: what was answered, and which version would not open."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from training.errors import say
 
 
 class Prediction(models.Model):
@@ -33,3 +35,23 @@ class Prediction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label} {self.probability:.2f}"
+
+
+class FailedOpening(models.Model):
+    """A published version that a web process could not open; the row goes when it can."""
+
+    version = models.ForeignKey("training.ModelVersion", models.CASCADE, related_name="failed_openings")
+    host = models.CharField(max_length=255)
+    sentence: models.JSONField[dict[str, Any]] = models.JSONField()
+    at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [models.UniqueConstraint(fields=["version", "host"], name="one_failed_opening_a_host")]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} on {self.host}"
+
+    @property
+    def reason(self) -> str:
+        return say(self.sentence)

@@ -19,6 +19,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
 from classifier.engine import engine
@@ -92,7 +93,9 @@ def make_version(tiny_files: Path) -> Callable[[Recognizer], ModelVersion]:
 
     def make(recognizer: Recognizer) -> ModelVersion:
         facts = json.loads((tiny_files / "facts.json").read_text())
-        run = recognizer.runs.create(config=tiny.CONFIG.to_dict(), state=TrainingRun.State.SUCCEEDED, lease=1)
+        run = recognizer.runs.create(
+            config=tiny.CONFIG.to_dict(), state=TrainingRun.State.SUCCEEDED, lease=1, ended_at=timezone.now()
+        )
         folder = f"versions/{recognizer.pk}/{run.pk}-1"
         (settings.MEDIA_ROOT / folder).mkdir(parents=True)
         for name in (H5_NAME, *TWIN_NAMES):

@@ -30,8 +30,13 @@ def say(sentence: Sentence | dict[str, Any]) -> str:
     if not template:
         return ""
     translated = gettext(template) if settings.configured else template
-    params = sentence.get("params", {})
+    params = {name: _said(value) for name, value in sentence.get("params", {}).items()}
     return translated % params if params else translated.replace("%%", "%")
+
+
+def _said(value: Any) -> Any:
+    """A sentence within a sentence is said in the same language."""
+    return say(value) if isinstance(value, dict) and "template" in value else value
 
 
 class TrainingError(Exception):
@@ -84,6 +89,19 @@ class BrokenArtifact(TrainingError):
 
 class TwinDiffers(TrainingError):
     """The serving twin does not answer as the H5 does."""
+
+
+class TrainerDied(TrainingError):
+    """The trainer's process ended without ending its run."""
+
+
+class GaveUp(TrainingError):
+    """A run was cut off too often."""
+
+    def __init__(self, attempts: int, last: TrainingError) -> None:
+        super().__init__(
+            N_("Stopped %(attempts)d times in a row; last reason: %(reason)s"), attempts=attempts, reason=last.sentence
+        )
 
 
 class LeaseLost(TrainingError):

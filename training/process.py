@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training import storage
-from training.errors import N_, TrainingError
+from training.errors import N_, TrainerDied
 from training.models import TrainingRun
 
 POLL_SECONDS = 0.5
@@ -27,10 +27,6 @@ OUTPUT_CHARACTERS = 4_000  # of what the trainer printed, kept where it died wit
 TRAINER = (sys.executable, "-m", "training.job")  # takes the run's key, the lease and our own process
 
 stopping = threading.Event()  # set when this worker is going away
-
-
-class TrainerDied(TrainingError):
-    """The trainer's process ended without ending its run."""
 
 
 def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool) -> bool:
@@ -83,7 +79,7 @@ def _settle(run: TrainingRun, returncode: int, output: Path) -> None:
         run.give_back()
     elif not run.has_ended:
         run.add_to_log(output.read_text(errors="replace")[-OUTPUT_CHARACTERS:])
-        run.fail(death(returncode, run.training_config.batch_size))
+        run.interrupt(death(returncode, run.training_config.batch_size))
     run.refresh_from_db()
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from training.errors import N_, TrainingError
+from training.errors import N_, TrainerDied
 from training.models import PictureImport, TrainingRun
 
 log = logging.getLogger(__name__)
-
-
-class Abandoned(TrainingError):
-    """A run's processes died too often."""
 
 
 def reconcile() -> None:
@@ -25,14 +21,6 @@ def reconcile() -> None:
 
 def take_back(run: TrainingRun) -> None:
     """A run whose process says nothing any more waits again, or has failed after the last attempt."""
-    if run.cancel_requested:
-        run.end_cancelled()
-    elif run.attempts >= TrainingRun.MAX_ATTEMPTS:
-        run.fail(
-            Abandoned(
-                N_("The run was cut off %(attempts)d times in a row. Look whether the machine has enough memory."),
-                attempts=run.attempts,
-            )
-        )
-    elif run.requeue():
-        log.warning("%s was cut off and waits again", run)
+    silent = TrainerDied(N_("The worker %(owner)s was cut off or lost its connection."), owner=run.owner)
+    if run.interrupt(silent, silent_since=run.heartbeat):
+        log.warning("%s was cut off and is taken back", run)

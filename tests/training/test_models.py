@@ -10,10 +10,18 @@ from django.utils import timezone, translation
 
 from training.artifact import H5_NAME, TWIN_NAMES
 from training.config import TrainingConfig
-from training.errors import BrokenArtifact, LeaseLost, NotPublishable, TrainingError, UnknownRecognizer
-from training.models import Label, ModelVersion, Picture, Recognizer, TrainingRun
+from training.errors import (
+    BrokenArtifact,
+    LeaseLost,
+    NotPublishable,
+    TrainerDied,
+    TrainingError,
+    UnknownRecognizer,
+)
+from training.models import Checkpoint, Label, ModelVersion, Picture, Recognizer, TrainingRun
 
 State = TrainingRun.State
+CUT_OFF = TrainerDied("The power went.")
 MakeVersion = Callable[[Recognizer], ModelVersion]
 
 
@@ -63,14 +71,23 @@ def test_a_run_that_was_cancelled_while_it_waited_cannot_be_claimed(run: Trainin
     assert not run.claim("host:1")
 
 
-def test_claiming_anew_forgets_the_epochs_of_the_attempt_before(claimed: TrainingRun) -> None:
-    claimed.record_epoch(epoch(1))
-    claimed.refresh_from_db()
-    claimed.requeue()
-
+def test_beginning_anew_forgets_the_epochs_of_which_nothing_is_left(claimed: TrainingRun) -> None:
+    for number in (1, 2, 3):
+        claimed.record_epoch(epoch(number))
+    claimed.interrupt(CUT_OFF)
     claimed.claim("host:2")
 
-    assert (claimed.lease, claimed.attempts, claimed.epochs_done, claimed.epochs.count()) == (2, 2, 0, 0)
+    claimed.begin_at(2)
+
+    claimed.refresh_from_db()
+    assert (claimed.lease, claimed.attempts, claimed.epochs_done, claimed.resumed_from) == (2, 2, 2, 2)
+    assert [each.number for each in claimed.epochs.all()] == [1, 2]
+
+
+def test_a_run_that_needs_a_gpu_waits_for_a_worker_that_has_one(run: TrainingRun) -> None:
+    TrainingRun.objects.update(needs_gpu=True)
+
+    assert [run.claim("cpu:1"), run.claim("gpu:1", has_gpu=True)] == [False, True]
 
 
 def test_every_write_of_the_holder_is_a_heartbeat(claimed: TrainingRun) -> None:
@@ -83,7 +100,7 @@ def test_every_write_of_the_holder_is_a_heartbeat(claimed: TrainingRun) -> None:
 
 def test_a_write_after_another_took_over_raises(claimed: TrainingRun) -> None:
     claimed.refresh_from_db()
-    claimed.requeue()
+    claimed.interrupt(CUT_OFF)
     seen_by_another(claimed).claim("two:2")
 
     with pytest.raises(LeaseLost):
@@ -95,17 +112,22 @@ def test_a_write_after_another_took_over_raises(claimed: TrainingRun) -> None:
 
 
 def test_who_lost_its_lease_can_neither_end_the_run_nor_give_it_back(claimed: TrainingRun) -> None:
-    claimed.requeue()
+    claimed.interrupt(CUT_OFF)
     seen_by_another(claimed).claim("two:2")
 
-    ended = [claimed.fail(TrainingError("No.")), claimed.end_cancelled(), claimed.give_back(), claimed.requeue()]
+    ended = [
+        claimed.fail(TrainingError("No.")),
+        claimed.end_cancelled(),
+        claimed.give_back(),
+        claimed.interrupt(CUT_OFF),
+    ]
 
     assert ended == [False, False, False, False]
     assert seen_by_another(claimed).state == State.PREPARING
 
 
 def test_the_log_of_who_lost_its_lease_is_not_kept(claimed: TrainingRun) -> None:
-    claimed.requeue()
+    claimed.interrupt(CUT_OFF)
     seen_by_another(claimed).claim("two:2")
 
     claimed.add_to_log("from the past")
@@ -152,7 +174,7 @@ def test_numbers_are_counted_by_recognizer(claimed: TrainingRun, make_version: M
 
 
 def test_success_without_the_lease_leaves_no_version(claimed: TrainingRun) -> None:
-    claimed.requeue()
+    claimed.interrupt(CUT_OFF)
 
     with pytest.raises(LeaseLost):
         claimed.succeed(version_of(claimed))
@@ -200,24 +222,91 @@ def test_a_run_that_speaks_again_is_not_queued_anew(claimed: TrainingRun) -> Non
     found_silent = seen_by_another(claimed)
     claimed.write(device="CPU")
 
-    assert not found_silent.requeue()
+    assert not found_silent.interrupt(CUT_OFF, silent_since=found_silent.heartbeat)
     assert seen_by_another(claimed).state == State.PREPARING
 
 
 def test_of_two_reconcilers_one_queues_a_run_anew(claimed: TrainingRun) -> None:
     one, other = seen_by_another(claimed), seen_by_another(claimed)
 
-    assert [one.requeue(), other.requeue()] == [True, False]
+    assert [one.interrupt(CUT_OFF), other.interrupt(CUT_OFF)] == [True, False]
 
 
-@pytest.mark.parametrize("put_back", [TrainingRun.requeue, TrainingRun.give_back])
-def test_a_run_that_was_just_cancelled_is_not_queued_anew(
-    put_back: Callable[[TrainingRun], bool], claimed: TrainingRun
-) -> None:
-    seen_by_another(claimed).request_cancel()
+def test_a_run_that_was_just_cancelled_is_not_given_back(claimed: TrainingRun) -> None:
+    claimed.request_cancel()
 
-    assert not put_back(claimed)
+    assert not claimed.give_back()
     assert seen_by_another(claimed).state == State.PREPARING
+
+
+def test_a_run_that_is_cut_off_waits_again_and_says_why(claimed: TrainingRun) -> None:
+    assert claimed.interrupt(CUT_OFF)
+
+    claimed.refresh_from_db()
+    assert (claimed.state, claimed.owner, claimed.interruption) == (State.QUEUED, "", "The power went.")
+
+
+def test_a_run_that_was_to_be_cancelled_does_not_wait_again(claimed: TrainingRun) -> None:
+    claimed.request_cancel()
+
+    assert claimed.interrupt(CUT_OFF)
+    assert seen_by_another(claimed).state == State.CANCELLED
+
+
+def test_a_run_that_is_cut_off_three_times_has_failed_with_the_last_reason(claimed: TrainingRun) -> None:
+    for host in ("host:2", "host:3"):
+        claimed.interrupt(CUT_OFF)
+        claimed.claim(host)
+
+    claimed.interrupt(CUT_OFF)
+
+    claimed.refresh_from_db()
+    assert (claimed.state, claimed.error) == (
+        State.FAILED,
+        "Stopped 3 times in a row; last reason: The power went.",
+    )
+
+
+# --- what it had learned
+
+
+def checkpoint(number: int) -> Checkpoint:
+    """A row that has not been saved yet."""
+    return Checkpoint(epoch=number, file=f"checkpoints/{number}", sha256="0", num_bytes=1)
+
+
+def test_the_last_two_checkpoints_are_kept(claimed: TrainingRun) -> None:
+    outdated = [claimed.record_checkpoint(checkpoint(number)) for number in (1, 2, 3)]
+
+    assert outdated == [[], [], ["checkpoints/1"]]
+    assert [each.epoch for each in claimed.checkpoints.all()] == [3, 2]
+
+
+def test_who_lost_its_lease_keeps_no_checkpoint(claimed: TrainingRun) -> None:
+    claimed.interrupt(CUT_OFF)
+
+    with pytest.raises(LeaseLost):
+        claimed.record_checkpoint(checkpoint(1))
+
+    assert not claimed.checkpoints.exists()
+
+
+def test_a_failed_run_goes_on_from_what_it_had_learned(claimed: TrainingRun) -> None:
+    claimed.record_checkpoint(checkpoint(1))
+    claimed.fail(TrainingError("No space."))
+    claimed.refresh_from_db()
+
+    assert claimed.go_on()
+
+    claimed.refresh_from_db()
+    assert (claimed.state, claimed.attempts, claimed.interruption) == (State.QUEUED, 0, "No space.")
+
+
+def test_a_failed_run_of_which_nothing_is_kept_cannot_go_on(claimed: TrainingRun) -> None:
+    claimed.fail(TrainingError("No space."))
+    claimed.refresh_from_db()
+
+    assert not claimed.go_on()
 
 
 def test_only_silence_makes_an_orphan(claimed: TrainingRun, recognizer: Recognizer) -> None:
@@ -323,9 +412,19 @@ def test_an_unknown_state_is_impossible(run: TrainingRun) -> None:
         TrainingRun.objects.update(state="sleeping")
 
 
-def test_a_run_that_nobody_claimed_cannot_be_training(run: TrainingRun) -> None:
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        {"state": State.TRAINING, "heartbeat": timezone.now()},
+        {"state": State.TRAINING, "lease": 1},
+        {"state": State.FAILED},
+        {"ended_at": timezone.now()},
+    ],
+    ids=["working but not claimed", "working without a heartbeat", "ended at no time", "waiting though ended"],
+)
+def test_an_impossible_row_is_refused(impossible: dict[str, object], run: TrainingRun) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
-        TrainingRun.objects.update(state=State.TRAINING)
+        TrainingRun.objects.update(**impossible)
 
 
 @pytest.mark.django_db

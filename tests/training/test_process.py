@@ -14,6 +14,7 @@ from django.conf import settings
 
 from training import process
 from training.config import TrainingConfig
+from training.errors import TrainerDied
 from training.models import Picture, Recognizer, TrainingRun
 
 pytestmark = pytest.mark.usefixtures("_real_processes")
@@ -73,7 +74,7 @@ def once_it_sleeps(then: Callable[[TrainingRun], object]) -> Callable[[TrainingR
     """Does something when the trainer in the trainer's place has said its process id."""
 
     def watch(run: TrainingRun) -> None:
-        if pid_file().exists() and pid_file().read_text() and not run.has_ended:
+        if pid_file().exists() and pid_file().read_text() and run.state in TrainingRun.ACTIVE:
             then(run)
 
     return watch
@@ -146,7 +147,7 @@ def test_a_trainer_that_will_not_end_is_killed_with_all_it_started(
     assert run.state == State.CANCELLED
 
 
-def test_a_killed_trainer_fails_the_run_and_speaks_of_memory(
+def test_a_run_whose_trainer_was_killed_waits_again_and_speaks_of_memory(
     run: TrainingRun, trainer_does: Callable[[str], None]
 ) -> None:
     trainer_does(SLEEPS)
@@ -154,8 +155,8 @@ def test_a_killed_trainer_fails_the_run_and_speaks_of_memory(
     process.carry_out(run.pk, once_it_sleeps(lambda run: os.kill(int(pid_file().read_text()), signal.SIGKILL)))
 
     run.refresh_from_db()
-    assert run.state == State.FAILED
-    assert "memory ran out at batch size 16. Try batch size 8" in run.error
+    assert run.state == State.QUEUED
+    assert "memory ran out at batch size 16. Try batch size 8" in run.interruption
 
 
 def test_what_a_trainer_printed_before_it_died_is_in_the_log(
@@ -166,7 +167,7 @@ def test_what_a_trainer_printed_before_it_died_is_in_the_log(
     process.carry_out(run.pk)
 
     run.refresh_from_db()
-    assert "ended with code 7" in run.error
+    assert "ended with code 7" in run.interruption
     assert "last words" in run.log
 
 
@@ -195,7 +196,7 @@ def test_a_run_that_was_given_to_another_is_left_to_it(run: TrainingRun, trainer
 
     def overtake(run: TrainingRun) -> None:
         if run.owner != "another:1":
-            run.requeue()
+            run.interrupt(TrainerDied("Gone."))
             TrainingRun.objects.get(pk=run.pk).claim("another:1")
 
     process.carry_out(run.pk, once_it_sleeps(overtake))

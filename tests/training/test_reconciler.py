@@ -64,7 +64,7 @@ def test_an_orphan_has_failed_after_three_attempts(orphan: TrainingRun, sent: li
 
     orphan.refresh_from_db()
     assert (orphan.state, sent) == (State.FAILED, [])
-    assert "cut off 3 times in a row" in orphan.error
+    assert "Stopped 3 times in a row; last reason: The worker host:1 was cut off" in orphan.error
 
 
 def test_an_orphan_that_was_to_be_cancelled_is_cancelled(orphan: TrainingRun, sent: list[tuple[str, int]]) -> None:

@@ -2,11 +2,13 @@
 
 from training.models.pictures import Picture, PictureImport
 from training.models.recognizers import Label, LabelNames, Recognizer
-from training.models.runs import Epoch, TrainingRun
+from training.models.runs import Checkpoint, Epoch, TrainingRun
 from training.models.versions import Activation, ModelVersion
+from training.models.workers import Worker
 
 __all__ = [
     "Activation",
+    "Checkpoint",
     "Epoch",
     "Label",
     "LabelNames",
@@ -15,4 +17,5 @@ __all__ = [
     "PictureImport",
     "Recognizer",
     "TrainingRun",
+    "Worker",
 ]

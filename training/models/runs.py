@@ -1,4 +1,4 @@
-"""Training runs and their epochs.
+"""Training runs, their epochs and their checkpoints.
 
 A run's row is the truth about it. Its state moves by conditional updates whose row count says who won; every write of a
 running trainer carries the lease it claimed, so a process that was given up for dead cannot write any more.
@@ -7,17 +7,20 @@ running trainer carries the lease it claimed, so a process that was given up for
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from training import queue
+from training import queue, storage
+from training.artifact import check_files
 from training.config import TrainingConfig
-from training.errors import N_, LeaseLost, TrainingError, say
+from training.errors import N_, GaveUp, LeaseLost, TrainingError, say
 from training.models.recognizers import Recognizer
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class TrainingRun(models.Model):
     config: models.JSONField[dict[str, Any]] = models.JSONField()
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     publish_when_done = models.BooleanField(default=False)
+    needs_gpu = models.BooleanField(default=False)  # waits for a worker that has one
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     cancel_requested = models.BooleanField(default=False)
 
@@ -71,6 +75,8 @@ class TrainingRun(models.Model):
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     epochs_done = models.PositiveIntegerField(default=0)
+    resumed_from = models.PositiveIntegerField(default=0)  # epochs that the latest attempt found done
+    interruption_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why the one before ended
     num_train = models.PositiveIntegerField(default=0)
     num_validation = models.PositiveIntegerField(default=0)
     num_test = models.PositiveIntegerField(default=0)
@@ -101,6 +107,15 @@ class TrainingRun(models.Model):
                 name="run_state_is_known",
             ),
             models.CheckConstraint(
+                condition=Q(state__in=["succeeded", "failed", "cancelled"], ended_at__isnull=False)
+                | Q(state__in=["queued", "preparing", "training", "evaluating"], ended_at__isnull=True),
+                name="an_ended_run_says_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["preparing", "training", "evaluating"], heartbeat__isnull=True),
+                name="a_working_run_has_a_heartbeat",
+            ),
+            models.CheckConstraint(
                 condition=Q(state="queued") | Q(state="cancelled") | Q(state="failed") | Q(lease__gt=0),
                 name="only_a_claimed_run_works",
             ),
@@ -116,6 +131,16 @@ class TrainingRun(models.Model):
     @property
     def error(self) -> str:
         return say(self.error_sentence)
+
+    @property
+    def interruption(self) -> str:
+        """Why the attempt before this one was cut off; empty where none was."""
+        return say(self.interruption_sentence)
+
+    @property
+    def can_go_on(self) -> bool:
+        """It failed, but what it had learned is kept."""
+        return self.state == self.State.FAILED and self.checkpoints.exists()
 
     @property
     def device_explanation(self) -> str:
@@ -151,19 +176,19 @@ class TrainingRun(models.Model):
         """Tell a worker that it waits. The reconciler finds it where no broker answers."""
         queue.nudge(queue.TRAIN_RUN, self.pk)
 
-    def claim(self, owner: str) -> bool:
-        """Take a queued run for this process; false where another was quicker or it waits no more."""
+    def claim(self, owner: str, *, has_gpu: bool = False) -> bool:
+        """Take a queued run for this process; false where another was quicker, it waits no more or waits for a GPU."""
+        fitting = Q() if has_gpu else Q(needs_gpu=False)
         won = (
             TrainingRun.objects.queued()
-            .filter(pk=self.pk, cancel_requested=False)
+            .filter(fitting, pk=self.pk, cancel_requested=False)
             .update(
                 state=self.State.PREPARING,
                 lease=F("lease") + 1,
                 attempts=F("attempts") + 1,
                 owner=owner,
                 heartbeat=timezone.now(),
-                started_at=timezone.now(),
-                epochs_done=0,
+                started_at=Coalesce("started_at", timezone.now()),
                 log="",
                 error_sentence={},
             )
@@ -171,8 +196,13 @@ class TrainingRun(models.Model):
         )
         if won:
             self.refresh_from_db()
-            self.epochs.all().delete()  # of an attempt that was cut off
         return won
+
+    def begin_at(self, epoch: int) -> None:
+        """Forget the epochs of earlier attempts from which nothing is left. Raises: LeaseLost."""
+        with transaction.atomic():
+            self.write(epochs_done=epoch, resumed_from=epoch)
+            self.epochs.filter(number__gt=epoch).delete()
 
     def write(self, **values: Any) -> None:
         """Change the row of a run that this process holds. Raises: LeaseLost if it holds it no more."""
@@ -190,6 +220,19 @@ class TrainingRun(models.Model):
     def add_to_log(self, text: str) -> None:
         """Keep the end of the trainer's log, whatever state the run is in."""
         TrainingRun.objects.filter(pk=self.pk, lease=self.lease).update(log=text[-self.LOG_CHARACTERS :])
+
+    def record_checkpoint(self, checkpoint: Checkpoint) -> list[str]:
+        """Keep a checkpoint whose file is stored, and let go of all but the last two. Raises: LeaseLost.
+
+        Returns: the files in the store that no checkpoint of the run names any more.
+        """
+        with transaction.atomic():
+            self.write()
+            checkpoint.run, checkpoint.lease = self, self.lease
+            checkpoint.save()
+            outdated = list(self.checkpoints.all()[Checkpoint.KEPT :])
+            self.checkpoints.filter(pk__in=[each.pk for each in outdated]).delete()
+        return [each.file for each in outdated]
 
     def fail(self, error: TrainingError) -> bool:
         """End a held run with a sentence for its page; false where it had ended already."""
@@ -212,16 +255,38 @@ class TrainingRun(models.Model):
             version.save()
 
     def give_back(self) -> bool:
-        """Queue a held run again because its worker is going away; the attempt does not count. False as in requeue."""
-        return self._queue_again(Q(), attempts=F("attempts") - 1)
+        """Queue a held run again because its worker is going away; the attempt does not count. False where it ended."""
+        rows = TrainingRun.objects.active().filter(pk=self.pk, lease=self.lease, cancel_requested=False)
+        return rows.update(state=self.State.QUEUED, owner="", attempts=F("attempts") - 1) == 1
 
-    def requeue(self) -> bool:
-        """Queue a run again whose process has died; false where that process, another or a cancel was quicker."""
-        return self._queue_again(Q(heartbeat=self.heartbeat))
+    def interrupt(self, error: TrainingError, *, silent_since: datetime | None = None) -> bool:
+        """Take a held run from a process that died: it waits again, or has failed after the last attempt.
 
-    def _queue_again(self, condition: Q, **values: Any) -> bool:
-        rows = TrainingRun.objects.active().filter(condition, pk=self.pk, lease=self.lease, cancel_requested=False)
-        return rows.update(state=self.State.QUEUED, owner="", **values) == 1
+        Args:
+            error: why it died.
+            silent_since: leave the run to its process if that has given a sign of life after this heartbeat.
+        Returns: false where the run has ended, or another process holds it by now.
+        """
+        silent = Q() if silent_since is None else Q(heartbeat=silent_since)
+        with transaction.atomic():
+            held = TrainingRun.objects.select_for_update().active().filter(silent, pk=self.pk, lease=self.lease).first()
+            if held is None:
+                return False
+            if held.cancel_requested:
+                return held.end_cancelled()
+            if held.attempts >= self.MAX_ATTEMPTS:
+                return held.fail(GaveUp(held.attempts, error))
+            rows = TrainingRun.objects.filter(pk=self.pk)
+            rows.update(state=self.State.QUEUED, owner="", interruption_sentence=error.sentence)
+        return True
+
+    def go_on(self) -> bool:
+        """Queue a failed run again, to go on from what it had learned; false where nothing of it is kept."""
+        if not self.can_go_on:
+            return False
+        failed = TrainingRun.objects.filter(pk=self.pk, state=self.State.FAILED)
+        values: dict[str, Any] = {"attempts": 0, "ended_at": None, "error_sentence": {}, "cancel_requested": False}
+        return failed.update(state=self.State.QUEUED, interruption_sentence=self.error_sentence, **values) == 1
 
     def request_cancel(self) -> bool:
         """Ask for its end: at once where it waits, within seconds where it runs; false where it has ended."""
@@ -251,3 +316,32 @@ class Epoch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id}: {self.number}"
+
+
+class Checkpoint(models.Model):
+    """What a run had learned at some moment, so that a later attempt goes on from there."""
+
+    KEPT: ClassVar[int] = 2  # a run; the second is for the case that the first is damaged
+
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="checkpoints")
+    lease = models.PositiveIntegerField()  # of the attempt that wrote it
+    epoch = models.PositiveIntegerField()  # whole epochs done
+    step = models.PositiveIntegerField(default=0)  # batches done of the next one
+    file = models.CharField(max_length=255, unique=True)  # name in the store
+    sha256 = models.CharField(max_length=64)
+    num_bytes = models.PositiveBigIntegerField()
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.epoch}+{self.step}"
+
+    @property
+    def path(self) -> Path:
+        return storage.local_path(self.file)
+
+    def check_file(self) -> None:
+        """Raises: BrokenArtifact if the file is missing or not the one that was written."""
+        check_files([self.path], self.sha256)

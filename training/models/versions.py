@@ -34,6 +34,7 @@ class ModelVersion(models.Model):
     num_weights = models.PositiveBigIntegerField()
     test_accuracy = models.FloatField()
     evaluation: models.JSONField[dict[str, Any]] = models.JSONField()
+    trouble_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why it was not published
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,0 +1,41 @@
+"""The workers that carry out training runs, as they last said themselves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar, Self
+
+from django.db import models
+from django.utils import timezone
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> Self:
+        return self.filter(seen_at__gt=timezone.now() - Worker.SILENT_AFTER)
+
+
+class Worker(models.Model):
+    """One worker process: where it runs and what it has."""
+
+    SILENT_AFTER: ClassVar[timedelta] = timedelta(seconds=60)
+
+    name = models.CharField(max_length=255, unique=True)  # Celery's, such as train@host
+    host = models.CharField(max_length=255)
+    device = models.CharField(max_length=200)  # name of the GPU, or of the CPU
+    num_gpus = models.PositiveIntegerField(default=0)
+    num_cores = models.PositiveIntegerField()
+    memory_bytes = models.PositiveBigIntegerField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField(db_index=True)
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_gpu(self) -> bool:
+        return self.num_gpus > 0
