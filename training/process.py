@@ -29,15 +29,16 @@ TRAINER = (sys.executable, "-m", "training.job")  # takes the run's key, the lea
 stopping = threading.Event()  # set when this worker is going away
 
 
-def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool) -> bool:
+def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool, *, has_gpu: bool = False) -> bool:
     """Claim a queued run and see it through in a process of its own.
 
     Args:
         watch: called twice a second with the run as its row has it.
+        has_gpu: whether this machine may take runs that need a GPU.
     Returns: false where another process has claimed the run, or it waits no more.
     """
     run = TrainingRun.objects.get(pk=run_id)
-    if not run.claim(f"{socket.gethostname()}:{os.getpid()}"):
+    if not run.claim(f"{socket.gethostname()}:{os.getpid()}", has_gpu=has_gpu):
         return False
     output = storage.working_folder(f"runs/{run.pk}-{run.lease}") / "output.txt"
     with output.open("wb") as file:
