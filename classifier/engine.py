@@ -82,6 +82,17 @@ class Engine:
             return current
         return self._swap(published, current)
 
+    def check(self, recognizer: Recognizer) -> None:
+        """Find out whether the published version itself answers, and answers right; it is opened if need be.
+
+        Raises:
+            NoVersion: nothing is published.
+            EngineUnavailable, BrokenArtifact: the published version will not open; an earlier one may be answering.
+        """
+        opened, published = self.opened(recognizer), recognizer.active_version
+        if published and opened.version.pk != published.pk:
+            raise BrokenArtifact(N_("Version %(number)d cannot be opened."), number=published.number)
+
     def close_all(self) -> None:
         """Forget every open version; the next answer opens its version anew."""
         with self._lock:
