@@ -110,3 +110,7 @@ class LeaseLost(TrainingError):
 
 class NotPublishable(TrainingError):
     """The version cannot become the active one."""
+
+
+class StillInUse(TrainingError):
+    """A version or a recognizer that somebody relies on is not deleted."""

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
+from django.db import transaction
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the store as a listing shows it."""
+
+    name: str
+    stored_at: datetime
+    num_bytes: int
 
 
 def keep(path: Path, name: str) -> None:
@@ -35,17 +54,19 @@ def keep_bytes(data: bytes, name: str) -> None:
 
 
 def local_path(name: str) -> Path:
-    """A path to read a stored file from; from S3 it is fetched once and kept below DATA_DIR/cache.
+    """A path to read a stored file from; from S3 it is fetched once and kept below DATA_DIR/cache while it is of use.
 
     The path may not exist: who reads a version's file compares its hash anyway and says what is missing.
     """
     if _is_local():
         return Path(default_storage.path(name))
     copy = _copy_of(name)
+    with suppress(FileNotFoundError):
+        os.utime(copy)  # says when it was last of use
     if not copy.exists() and default_storage.exists(name):
         copy.parent.mkdir(parents=True, exist_ok=True)
         with (
-            tempfile.NamedTemporaryFile(dir=copy.parent, delete=False) as file,
+            tempfile.NamedTemporaryFile(dir=copy.parent, suffix=".tmp", delete=False) as file,
             default_storage.open(name) as stored,
         ):
             shutil.copyfileobj(stored, file)
@@ -57,6 +78,63 @@ def forget(name: str) -> None:
     """Remove a stored file, and the copy of it here; one that is not there is no error."""
     default_storage.delete(name)
     _copy_of(name).unlink(missing_ok=True)
+
+
+def files_below(folder: str) -> Iterator[StoredFile]:
+    """Every stored file below a folder, folder by folder; what goes while one looks may be missing."""
+    if _is_local():
+        root = Path(default_storage.path(folder))
+        for entry in _walk(root):
+            with suppress(FileNotFoundError):
+                stat = entry.stat()
+                name = f"{folder}/{Path(entry.path).relative_to(root).as_posix()}"
+                yield StoredFile(name, datetime.fromtimestamp(stat.st_mtime, UTC), stat.st_size)
+        return
+    for each in _objects(f"{folder}/"):
+        yield StoredFile(each.key[len(_key("")) :], each.last_modified, each.size)
+
+
+def forget_older(name: str, moment: datetime) -> bool:
+    """Remove a stored file, unless it was stored anew since a moment; false where it was, or is gone already."""
+    if not _is_local():
+        outdated = [each for each in _objects(name) if each.key == _key(name) and each.last_modified < moment]
+        for each in outdated:
+            each.delete()
+        return bool(outdated)
+    path, aside = Path(default_storage.path(name)), working_folder("incoming") / uuid4().hex
+    try:
+        path.replace(aside)  # whoever stores the very same file meanwhile finds its place free
+    except FileNotFoundError:
+        return False
+    if aside.stat().st_mtime >= moment.timestamp():
+        aside.replace(path)
+        return False
+    aside.unlink()
+    return True
+
+
+def forget_folder(folder: str) -> None:
+    """Remove a folder of the store, and the copies from it here; what cannot be removed is named in the log."""
+    if _is_local():
+        shutil.rmtree(default_storage.path(folder), onerror=_log_what_stays)
+    else:
+        _objects(f"{folder}/").delete()  # a thousand at a time
+        shutil.rmtree(_copy_of(folder), onerror=_log_what_stays)
+
+
+def forget_on_commit(folders: list[str], files: list[str]) -> None:
+    """Remove what the rows of this transaction named, once they are gone; the cleaning takes what a failure leaves."""
+
+    def forget_all() -> None:
+        try:
+            for folder in folders:
+                forget_folder(folder)
+            for name in files:
+                forget(name)
+        except Exception:  # the rows are gone, and each store fails in its own way
+            log.exception("Files are left to the cleaning: %s", ", ".join([*folders, *files]))
+
+    transaction.on_commit(forget_all)
 
 
 def working_folder(name: str) -> Path:
@@ -72,3 +150,32 @@ def _copy_of(name: str) -> Path:
 
 def _is_local() -> bool:
     return not settings.STORAGE_URL
+
+
+def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path))
+        else:
+            yield entry
+
+
+def _objects(prefix: str) -> Any:
+    """The bucket's objects whose names of ours begin so."""
+    bucket: Any = default_storage
+    return bucket.bucket.objects.filter(Prefix=_key(prefix))
+
+
+def _key(name: str) -> str:
+    """A name of ours as the bucket has it."""
+    store: Any = default_storage
+    return f"{store.location}/{name}" if store.location else name
+
+
+def _log_what_stays(_remove: object, path: str, error: Any) -> None:
+    if not isinstance(error[1], FileNotFoundError):
+        log.warning("%s is left to the cleaning: %s", path, error[1])

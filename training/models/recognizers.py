@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Self
 
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from training.errors import N_, NotPublishable, UnknownRecognizer
+from training import storage
+from training.errors import N_, NotPublishable, StillInUse, UnknownRecognizer
 
 if TYPE_CHECKING:
     from training.models.versions import ModelVersion
@@ -135,6 +136,30 @@ class Recognizer(NamedInTwoLanguages):
             raise NotPublishable(N_("There is no earlier version to roll back to."))
         version.publish(by, reason, is_roll_back=True)
         return version
+
+    def folders(self) -> list[str]:
+        """Where its files lie in the store, but for zips that wait to be read."""
+        runs = [f"checkpoints/{pk}" for pk in self.runs.values_list("pk", flat=True)]
+        return [f"pictures/{self.pk}", f"versions/{self.pk}", *runs]
+
+    def check_removable(self) -> None:
+        """Raises: StillInUse while visitors use it, or a run of it waits or works."""
+        if Recognizer.objects.open_to_visitors().filter(pk=self.pk).exists():
+            raise StillInUse(N_("Visitors use it. Switch “visitors may use it” off first."))
+        run = self.runs.filter(ended_at=None).first()
+        if run:
+            raise StillInUse(N_("Cancel run %(number)d first."), number=run.pk)
+
+    def remove(self) -> None:
+        """Delete it with its pictures, runs, versions and answers, then every file of theirs. Raises: StillInUse."""
+        with transaction.atomic():
+            Recognizer.objects.select_for_update().filter(pk=self.pk).first()  # nothing is published or begun meanwhile
+            self.check_removable()
+            archives = self.imports.exclude(archive="").values_list("archive", flat=True)
+            storage.forget_on_commit(self.folders(), list(archives))
+            self.pictures.all().delete()  # in one statement each: they may be many, and labels and runs wait for them
+            self.versions.all().delete()
+            self.delete()
 
 
 class Label(NamedInTwoLanguages):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from training import storage
 from training.artifact import H5_NAME, TWIN_NAMES, check_files
-from training.errors import N_, NotPublishable
+from training.errors import N_, NotPublishable, StillInUse
 from training.models.recognizers import Recognizer
 
 
@@ -89,6 +89,21 @@ class ModelVersion(models.Model):
                 reason=reason,
             )
         self.is_active = True
+
+    def check_removable(self) -> None:
+        """Raises: StillInUse while it is the version that answers."""
+        if ModelVersion.objects.filter(pk=self.pk, is_active=True).exists():
+            raise StillInUse(
+                N_("Version %(number)d is in use. Publish or roll back to another first."), number=self.number
+            )
+
+    def remove(self) -> None:
+        """Delete it and what it answered, then its files; its run stays. Raises: StillInUse."""
+        with transaction.atomic():
+            Recognizer.objects.select_for_update().filter(pk=self.recognizer_id).first()  # publishing waits, or we do
+            self.check_removable()
+            storage.forget_on_commit([self.folder], [])
+            self.delete()
 
 
 class Activation(models.Model):
