@@ -150,6 +150,8 @@ CELERY_TASK_ROUTES = {"training.train_run": {"queue": "train"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker may be away for a night
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # also one that is still loading what it had kept
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 2,
     "socket_connect_timeout": 1,
@@ -157,7 +159,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 60,
 }
 CELERY_BEAT_SCHEDULE = {"reconcile": {"task": "training.reconcile", "schedule": 30, "options": {"expires": 30}}}
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps nothing on disk that a kill could break or a second beat need
 
 LOGGING = {
     "version": 1,
