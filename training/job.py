@@ -1,29 +1,32 @@
-"""One claimed run, from its row to its version: `python -m training.job RUN LEASE PARENT`, a process of its own."""
+"""One claimed run, from its row to its version, in the trainer's process; `python -m training` begins here."""
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import sys
+import shutil
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import django
+from django.db import connection
+
+from training import storage
+from training.artifact import Artifact, sha256_of
+from training.errors import N_, BrokenArtifact, LeaseLost, TrainerDied, TrainingError
+from training.manifest import Manifest
+from training.models import ModelVersion, TrainingRun
+from training.outages import AWAY, outlasting
+from training.pictures import manifest_of_run
+from training.reasons import LOST_ITS_DATABASE, LOST_ITS_LEASE, LOST_ITS_PARENT, explain
 
 if TYPE_CHECKING:
-    from training.artifact import Artifact
     from training.callbacks import EpochResult
     from training.devices import Device
-    from training.errors import TrainingError
-    from training.manifest import Manifest
-    from training.models import ModelVersion, TrainingRun
 
 PULSE_SECONDS = 1
 HEARTBEATS_EVERY = 5  # pulses
-NICENESS = 5  # answering visitors goes before training
-LOST_ITS_PARENT, LOST_ITS_LEASE = 3, 4  # exit codes
 
 log = logging.getLogger("training")
 
@@ -39,30 +42,31 @@ class Pulse(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        from training.errors import LeaseLost
-
         beat, written = 0, 0
         while not self.ended.wait(PULSE_SECONDS):
             beat += 1
-            if os.getppid() != self.parent:  # the worker was killed; its successor will claim the run anew
-                os._exit(LOST_ITS_PARENT)
+            if os.getppid() != self.parent:
+                self.hand_back()
             if len(self.lines) == written and beat % HEARTBEATS_EVERY:
                 continue
             written = len(self.lines)
             try:
                 self.run_row.write(log=self.text)
             except LeaseLost:
-                if self.has_succeeded():  # this very process has ended the run, and may be publishing its version
+                if has_succeeded(self.run_row):  # this very process has ended the run
                     return
                 os._exit(LOST_ITS_LEASE)
-            except django.db.Error:  # the next beat tries again; the lease is lost only after a minute
-                log.exception("The heartbeat could not be written")
+            except AWAY:  # the next beat tries again; the lease is lost only after a minute
+                connection.close()
 
-    def has_succeeded(self) -> bool:
-        from training.models import TrainingRun
-
-        mine = TrainingRun.objects.filter(pk=self.run_row.pk, lease=self.run_row.lease)
-        return mine.filter(state=TrainingRun.State.SUCCEEDED).exists()
+    def hand_back(self) -> None:
+        """The worker was killed: another one goes on with the run, at once if it hears of it."""
+        try:
+            self.run_row.interrupt(TrainerDied(N_("The worker that carried it out was killed.")))
+        except AWAY:
+            log.warning("The run could not be handed back; it will be missed in a minute")
+        shutil.rmtree(work_folder(self.run_row), ignore_errors=True)
+        os._exit(LOST_ITS_PARENT)
 
     @property
     def text(self) -> str:
@@ -82,51 +86,82 @@ class LogLines(logging.Handler):
 
 
 class RowReport:
-    """Writes what the trainer tells into the run's row."""
+    """Writes what the trainer tells into the run's row, however long the database is away."""
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
 
     def device(self, device: Device) -> None:
-        self.run.write(device=device.name, device_reason=device.reason)
+        outlasting(lambda: self.run.write(device=device.name, device_reason=device.reason))
         log.info("Computes on %s in %s", device.name, device.precision)
 
     def stage(self, stage: str) -> None:
-        self.run.write(state=stage)
+        outlasting(lambda: self.run.write(state=stage))
+
+    def resumed(self, epoch: int) -> None:
+        outlasting(lambda: self.run.begin_at(epoch))
+        if epoch:
+            log.info("Goes on after epoch %d", epoch)
 
     def epoch(self, result: EpochResult) -> None:
-        self.run.record_epoch(result)
+        outlasting(lambda: self.run.record_epoch(result))
         log.info(
             "Epoch %d: loss %.4f, accuracy %.4f; validation loss %.4f, accuracy %.4f",
             *(result.number, result.loss, result.accuracy, result.val_loss, result.val_accuracy),
         )
 
+    def checkpoint(self, path: Path, epoch: int, step: int) -> None:
+        """The file first, then its row: a checkpoint that has a row has its file."""
+        file = f"{self.run.folder}/{self.run.lease}-{epoch}-{step}{path.suffix}"
+        sha256, num_bytes = sha256_of(path), path.stat().st_size
+        storage.keep(path, file)
+        for outdated in outlasting(
+            lambda: self.run.record_checkpoint(epoch=epoch, step=step, file=file, sha256=sha256, num_bytes=num_bytes)
+        ):
+            storage.forget(outdated)
+
 
 def train_run(run: TrainingRun) -> ModelVersion:
-    """Train a claimed run's network, keep its files and end the run with its version.
+    """Train a claimed run's network, or go on with it, keep its files and end the run with its version.
 
     Raises: TrainingError with the sentence for the run's page.
     """
-    from training import storage
-    from training.pictures import manifest_of
-
-    config = run.training_config
-    manifest = manifest_of(run.recognizer, config)
-    run.write(**_counts(manifest))
-    folder = storage.working_folder(f"runs/{run.pk}-{run.lease}")
-    manifest.save(folder / "manifest.json")
+    manifest = outlasting(lambda: manifest_of_run(run))
+    checkpoint = outlasting(lambda: newest_checkpoint(run, manifest))
+    outlasting(lambda: run.write(**_counts(manifest)))
 
     from training.trainer import train  # TensorFlow takes seconds, so what can be refused before it is
 
     artifact = train(
         manifest,
-        config,
+        run.training_config,
         RowReport(run),
-        folder=folder,
+        folder=work_folder(run),
         cache_folder=storage.working_folder("cache/pixels"),
         recognizer=run.recognizer.slug,
+        resume_from=checkpoint,
     )
-    return _keep(run, manifest, artifact)
+    version = _keep(run, manifest, artifact)
+    run.forget_checkpoints()
+    return version
+
+
+def work_folder(run: TrainingRun) -> Path:
+    return storage.working_folder(f"runs/{run.pk}-{run.lease}")
+
+
+def newest_checkpoint(run: TrainingRun, manifest: Manifest) -> Path | None:
+    """The newest checkpoint whose file is whole; none where the run's pictures are other ones by now."""
+    if run.manifest_sha256 != manifest.sha256:
+        run.forget_checkpoints()
+    for checkpoint in run.checkpoints.all():
+        try:
+            checkpoint.check_file()
+        except BrokenArtifact as error:
+            log.warning("The checkpoint of epoch %d is left aside: %s", checkpoint.epoch, error)
+        else:
+            return checkpoint.path
+    return None
 
 
 def _counts(manifest: Manifest) -> dict[str, object]:
@@ -140,9 +175,6 @@ def _counts(manifest: Manifest) -> dict[str, object]:
 
 def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVersion:
     """Files first, then the row: a version that has a row has its files."""
-    from training import storage
-    from training.models import ModelVersion
-
     folder = f"versions/{run.recognizer_id}/{run.pk}-{run.lease}"
     h5_bytes = artifact.h5.path.stat().st_size
     for path in (artifact.h5.path, *artifact.twin.paths):
@@ -161,61 +193,53 @@ def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVers
         test_accuracy=artifact.evaluation.accuracy,
         evaluation=artifact.evaluation.to_dict(),
     )
-    run.succeed(version)
+    if run.publish_when_done:
+        version.trouble_sentence = _what_speaks_against(version)
+    outlasting(lambda: run.succeed(version))
     return version
 
 
-def explain(error: BaseException, batch_size: int) -> TrainingError:
-    """Any error of a training as a sentence that says what to do."""
-    from training.errors import N_, TrainingError
+def _what_speaks_against(version: ModelVersion) -> dict[str, Any]:
+    """Why a version cannot be published; empty where it can."""
+    try:
+        version.verify()
+    except TrainingError as error:
+        log.error("The version cannot be published: %s", error)
+        return dict(error.sentence)
+    return {}
 
-    if isinstance(error, TrainingError):
-        return error
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
-        return TrainingError(
-            N_("Out of memory at batch size %(size)d. Try batch size %(half)d or a smaller image size."),
-            size=batch_size,
-            half=max(1, batch_size // 2),
-        )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return TrainingError(
-            N_("No space left on the disk (%(file)s). Free some and start the run again."),
-            file=str(error.filename or ""),
-        )
-    return TrainingError(
-        N_("The trainer stopped with an error of its own: %(error)s. The end of the log says where."),
-        error=f"{type(error).__name__}: {error}"[:500],
-    )
+
+def has_succeeded(run: TrainingRun) -> bool:
+    mine = TrainingRun.objects.filter(pk=run.pk, lease=run.lease)
+    return mine.filter(state=TrainingRun.State.SUCCEEDED).exists()
 
 
 def main(run_id: int, lease: int, parent: int) -> int:
-    from training.errors import LeaseLost
-    from training.models import TrainingRun
-
-    run = TrainingRun.objects.select_related("recognizer").get(pk=run_id, lease=lease)
+    """Returns: the exit code, 0 where the run ended with a version, 1 where its row says why it failed."""
+    run = outlasting(lambda: TrainingRun.objects.select_related("recognizer").get(pk=run_id, lease=lease))
     pulse = Pulse(run, parent)
     logging.getLogger().addHandler(LogLines(pulse.lines))
     pulse.start()
     try:
-        version = train_run(run)
-        if run.publish_when_done:
-            version.publish(run.started_by)
-    except LeaseLost:
-        return LOST_ITS_LEASE
+        train_run(run)
+    except LeaseLost:  # or the answer to the commit that ended the run was lost, and the second try found it ended
+        return 0 if has_succeeded(run) else LOST_ITS_LEASE
+    except AWAY:
+        return LOST_ITS_DATABASE
     except BaseException as error:
         log.exception("The run failed")
-        run.add_to_log(pulse.text)
-        run.fail(explain(error, run.training_config.batch_size))
-        return 1
+        return _fail(run, pulse, error)
     finally:
         pulse.ended.set()
-    run.add_to_log(pulse.text)
+    outlasting(lambda: run.add_to_log(pulse.text))
     return 0
 
 
-if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.nice(NICENESS)
-    django.setup()
-    sys.exit(main(*map(int, sys.argv[1:])))
+def _fail(run: TrainingRun, pulse: Pulse, error: BaseException) -> int:
+    sentence = explain(error, run.training_config.batch_size)
+    try:
+        outlasting(lambda: run.add_to_log(pulse.text))
+        outlasting(lambda: run.fail(sentence))
+    except AWAY:
+        return LOST_ITS_DATABASE
+    return 1

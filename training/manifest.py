@@ -57,13 +57,14 @@ class Manifest:
         """Class index of every entry, shape (len(entries),)."""
         return np.array([each.label for each in self.entries], dtype=np.int32)
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return cls(stored["root"], stored["class_names"], [Entry(**each) for each in stored["entries"]])
+    def from_json(cls, text: str, root: Path) -> Self:
+        """A manifest that was written, perhaps on another host, over the files below `root`."""
+        stored = json.loads(text)
+        return cls(str(root), stored["class_names"], [Entry(**each) for each in stored["entries"]])
 
 
 def make_manifest(root: Path, pictures: Iterable[tuple[str, str, str]], config: TrainingConfig) -> Manifest:

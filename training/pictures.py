@@ -18,11 +18,12 @@ from training.config import TrainingConfig
 from training.errors import N_, DuplicatePicture, TrainingError, UnreadablePicture
 from training.images import MAX_UPLOAD_BYTES, Ingested, ingest
 from training.manifest import Manifest, make_manifest
-from training.models import Label, Picture, Recognizer
+from training.models import Label, Picture, Recognizer, TrainingRun
 from training.models.pictures import ReportLine
 
 JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 MAX_KEY = 100  # characters of a class name
+MANIFEST_NAME = "manifest.json"  # in a run's folder in the store
 AHEAD = 32  # pictures decoded before their rows are written
 
 
@@ -112,6 +113,35 @@ def names_of(class_name: str) -> dict[str, str]:
     readable = class_name.replace("_", " ").strip()
     is_chinese = any("\u4e00" <= character <= "\u9fff" for character in readable)
     return {"name_zh": readable} if is_chinese else {"name_en": readable}
+
+
+def manifest_of_run(run: TrainingRun) -> Manifest:
+    """The pictures and the split of a run, kept from its first attempt on: what it has learned fits no other.
+
+    Raises: TooFewPictures.
+    """
+    kept = _kept_manifest(run)
+    if kept:
+        return kept
+    manifest = manifest_of(run.recognizer, run.training_config)
+    name = f"{run.folder}/{MANIFEST_NAME}"
+    storage.forget(name)
+    storage.keep_bytes(manifest.to_json().encode(), name)
+    return manifest
+
+
+def _kept_manifest(run: TrainingRun) -> Manifest | None:
+    """The manifest of an earlier attempt; none where there was none, or where a picture of it has been deleted."""
+    path = storage.local_path(f"{run.folder}/{MANIFEST_NAME}")
+    if not (run.manifest_sha256 and path.is_file()):
+        return None
+    manifest = Manifest.from_json(path.read_text(encoding="utf-8"), storage.local_path("pictures"))
+    present = set(run.recognizer.pictures.values_list("sha256", flat=True))
+    is_whole = manifest.sha256 == run.manifest_sha256 and all(each.sha256 in present for each in manifest.entries)
+    if is_whole:
+        for entry in manifest.entries:
+            storage.local_path(f"pictures/{entry.file}")  # fetches it where the store is a remote one
+    return manifest if is_whole else None
 
 
 def manifest_of(recognizer: Recognizer, config: TrainingConfig) -> Manifest:

@@ -16,15 +16,18 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from django.db import connection
+
 from training import storage
-from training.errors import N_, TrainerDied
 from training.models import TrainingRun
+from training.outages import AWAY, outlasting
+from training.reasons import death, explain
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 3  # between asking the trainer to end and killing it
 OUTPUT_CHARACTERS = 4_000  # of what the trainer printed, kept where it died without a word
 
-TRAINER = (sys.executable, "-m", "training.job")  # takes the run's key, the lease and our own process
+TRAINER = (sys.executable, "-m", "training")  # takes the run's key, the lease and our own process
 
 stopping = threading.Event()  # set when this worker is going away
 
@@ -37,22 +40,33 @@ def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool, *, has
         has_gpu: whether this machine may take runs that need a GPU.
     Returns: false where another process has claimed the run, or it waits no more.
     """
-    run = TrainingRun.objects.get(pk=run_id)
-    if not run.claim(f"{socket.gethostname()}:{os.getpid()}", has_gpu=has_gpu):
+    run = TrainingRun.objects.filter(pk=run_id).first()
+    if run is None or not run.claim(f"{socket.gethostname()}:{os.getpid()}", has_gpu=has_gpu):
         return False
-    output = storage.working_folder(f"runs/{run.pk}-{run.lease}") / "output.txt"
+    try:
+        output = storage.working_folder(f"runs/{run.pk}-{run.lease}") / "output.txt"
+        trainer = _begin(run, output)
+    except OSError as error:  # no space, no more processes
+        reason = explain(error, run.training_config.batch_size)
+        outlasting(lambda: run.fail(reason))
+        return True
+    try:
+        _see_through(run, trainer, watch)
+        outlasting(lambda: _settle(run, trainer.returncode, output))
+    finally:
+        shutil.rmtree(output.parent, ignore_errors=True)
+    watch(run)
+    return True
+
+
+def _begin(run: TrainingRun, output: Path) -> subprocess.Popen[bytes]:
     with output.open("wb") as file:
-        trainer = subprocess.Popen(
+        return subprocess.Popen(
             [*TRAINER, str(run.pk), str(run.lease), str(os.getpid())],
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        _see_through(run, trainer, watch)
-    _settle(run, trainer.returncode, output)
-    shutil.rmtree(output.parent)
-    watch(run)
-    return True
 
 
 def _see_through(run: TrainingRun, trainer: subprocess.Popen[bytes], watch: Callable[[TrainingRun], object]) -> None:
@@ -60,10 +74,8 @@ def _see_through(run: TrainingRun, trainer: subprocess.Popen[bytes], watch: Call
     held = run.lease
     try:
         while trainer.poll() is None:
-            run.refresh_from_db()
-            watch(run)
+            _look_at(run, watch)
             if run.cancel_requested or stopping.is_set() or run.lease != held:
-                _stop(trainer)
                 break
             stopping.wait(POLL_SECONDS)
     finally:
@@ -71,8 +83,16 @@ def _see_through(run: TrainingRun, trainer: subprocess.Popen[bytes], watch: Call
         run.lease = held
 
 
+def _look_at(run: TrainingRun, watch: Callable[[TrainingRun], object]) -> None:
+    try:
+        run.refresh_from_db()
+        watch(run)
+    except AWAY:  # the trainer goes on; its own writes wait until the database is back
+        connection.close()
+
+
 def _settle(run: TrainingRun, returncode: int, output: Path) -> None:
-    """End the row of a run whose trainer is gone, unless the trainer did so itself."""
+    """Say in the row of a run whose trainer is gone what becomes of it, unless the trainer did so itself."""
     run.refresh_from_db(fields=["cancel_requested", "state", "config", "epochs_done"])
     if run.cancel_requested:
         run.end_cancelled()
@@ -82,28 +102,6 @@ def _settle(run: TrainingRun, returncode: int, output: Path) -> None:
         run.add_to_log(output.read_text(errors="replace")[-OUTPUT_CHARACTERS:])
         run.interrupt(death(returncode, run.training_config.batch_size))
     run.refresh_from_db()
-
-
-def death(returncode: int, batch_size: int) -> TrainerDied:
-    """What it means that a trainer ended with this return code (negative: the signal)."""
-    if returncode == -signal.SIGKILL:
-        return TrainerDied(
-            N_(
-                "The trainer was killed, most likely because memory ran out at batch size %(size)d. "
-                "Try batch size %(half)d or a smaller image size."
-            ),
-            size=batch_size,
-            half=max(1, batch_size // 2),
-        )
-    if returncode < 0:
-        return TrainerDied(
-            N_("The trainer was ended by signal %(name)s. Start the run again."),
-            name=signal.Signals(-returncode).name,
-        )
-    return TrainerDied(
-        N_("The trainer ended with code %(code)d and left no reason. The end of its log may say more."),
-        code=returncode,
-    )
 
 
 def _stop(trainer: subprocess.Popen[bytes]) -> None:

@@ -1,19 +1,25 @@
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from django.db import OperationalError
+from django.utils import timezone
 
-from training import job
+from training import job, storage
+from training.artifact import sha256_of
 from training.config import TrainingConfig
-from training.errors import LeaseLost, TooFewPictures
-from training.models import ModelVersion, Recognizer, TrainingRun
+from training.errors import LeaseLost
+from training.manifest import Manifest
+from training.models import Checkpoint, Recognizer, TrainingRun
+from training.pictures import manifest_of_run
 
 
 @pytest.fixture(autouse=True)
@@ -47,20 +53,6 @@ def raiser(error: BaseException) -> Callable[[], object]:
     return fail
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (MemoryError(), "Out of memory at batch size 8. Try batch size 4"),
-        (type("ResourceExhaustedError", (Exception,), {})("OOM"), "Out of memory at batch size 8"),
-        (OSError(errno.ENOSPC, "No space", "/data/x"), "No space left on the disk (/data/x)"),
-        (TooFewPictures("Too few."), "Too few."),
-        (ValueError("odd"), "an error of its own: ValueError: odd"),
-    ],
-)
-def test_every_error_becomes_a_sentence_that_says_what_to_do(error: Exception, sentence: str) -> None:
-    assert sentence in str(job.explain(error, batch_size=8))
-
-
 def test_an_error_ends_the_run_with_its_sentence_and_the_log(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "train_run", training_that(raiser(MemoryError())))
 
@@ -82,16 +74,91 @@ def test_who_lost_its_lease_leaves_the_row_alone(run: TrainingRun, monkeypatch: 
     assert run.state == TrainingRun.State.PREPARING
 
 
-def test_a_run_is_published_when_it_was_asked_for(
-    run: TrainingRun, make_version: Callable[[Recognizer], ModelVersion], monkeypatch: pytest.MonkeyPatch
+def test_a_lost_answer_to_the_commit_that_ended_the_run_is_no_failure(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    TrainingRun.objects.update(publish_when_done=True)
-    version = make_version(run.recognizer)
-    monkeypatch.setattr(job, "train_run", training_that(lambda: version))
+    def end_it_and_lose_the_answer() -> object:
+        TrainingRun.objects.update(state=TrainingRun.State.SUCCEEDED, ended_at=timezone.now())
+        raise LeaseLost("Gone.")
+
+    monkeypatch.setattr(job, "train_run", training_that(end_it_and_lose_the_answer))
 
     assert job.main(run.pk, run.lease, os.getppid()) == 0
 
-    assert run.recognizer.active_version == version
+
+def test_a_database_that_stays_away_leaves_the_run_to_whoever_takes_it_up(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "train_run", training_that(raiser(OperationalError("gone away"))))
+
+    assert job.main(run.pk, run.lease, os.getppid()) == job.LOST_ITS_DATABASE
+
+    run.refresh_from_db()
+    assert run.state == TrainingRun.State.PREPARING
+
+
+# --- what it goes on from
+
+
+def stored(run: TrainingRun, epoch: int) -> Checkpoint:
+    """A checkpoint with its file."""
+    file = f"{run.folder}/{epoch}.npz"
+    storage.keep_bytes(b"learned", file)
+    sha256 = sha256_of(storage.local_path(file))
+    run.record_checkpoint(epoch=epoch, step=0, file=file, sha256=sha256, num_bytes=7)
+    return run.checkpoints.get(file=file)
+
+
+@pytest.fixture
+def manifest(run: TrainingRun, add_pictures: Callable[..., object]) -> Manifest:
+    for label in ("circle", "square"):
+        add_pictures(run.recognizer, label=label, count=3)
+    manifest = manifest_of_run(run)
+    run.write(manifest_sha256=manifest.sha256)
+    run.refresh_from_db()
+    return manifest
+
+
+def test_a_run_goes_on_from_its_newest_checkpoint(run: TrainingRun, manifest: Manifest) -> None:
+    stored(run, 1)
+    newest = stored(run, 2)
+
+    assert job.newest_checkpoint(run, manifest) == newest.path
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"earned")])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    damage: Callable[[Path], object], run: TrainingRun, manifest: Manifest
+) -> None:
+    older = stored(run, 1)
+    damage(stored(run, 2).path)
+
+    assert job.newest_checkpoint(run, manifest) == older.path
+
+
+def test_what_was_learned_on_other_pictures_is_forgotten(run: TrainingRun, manifest: Manifest) -> None:
+    path = stored(run, 1).path
+
+    assert job.newest_checkpoint(run, replace(manifest, class_names=["a", "b"])) is None
+    assert not path.exists()
+
+
+def test_a_run_that_goes_on_keeps_its_split_though_pictures_were_added(
+    run: TrainingRun, manifest: Manifest, add_pictures: Callable[..., object]
+) -> None:
+    add_pictures(run.recognizer, label="circle", count=3)
+
+    assert manifest_of_run(run) == manifest
+
+
+def test_a_run_whose_picture_was_deleted_meanwhile_splits_anew(
+    run: TrainingRun, manifest: Manifest, add_pictures: Callable[..., object]
+) -> None:
+    add_pictures(run.recognizer, label="circle", count=1)
+    run.recognizer.pictures.filter(sha256=manifest.entries[0].sha256).delete()
+
+    assert len(manifest_of_run(run).entries) == len(manifest.entries)
+    assert manifest_of_run(run) != manifest
 
 
 PULSE_ALONE = """

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -18,7 +19,7 @@ from training.errors import (
     TrainingError,
     UnknownRecognizer,
 )
-from training.models import Checkpoint, Label, ModelVersion, Picture, Recognizer, TrainingRun
+from training.models import Label, ModelVersion, Picture, Recognizer, TrainingRun
 
 State = TrainingRun.State
 CUT_OFF = TrainerDied("The power went.")
@@ -270,13 +271,12 @@ def test_a_run_that_is_cut_off_three_times_has_failed_with_the_last_reason(claim
 # --- what it had learned
 
 
-def checkpoint(number: int) -> Checkpoint:
-    """A row that has not been saved yet."""
-    return Checkpoint(epoch=number, file=f"checkpoints/{number}", sha256="0", num_bytes=1)
+def checkpoint(number: int) -> dict[str, Any]:
+    return {"epoch": number, "step": 0, "file": f"checkpoints/{number}", "sha256": "0", "num_bytes": 1}
 
 
 def test_the_last_two_checkpoints_are_kept(claimed: TrainingRun) -> None:
-    outdated = [claimed.record_checkpoint(checkpoint(number)) for number in (1, 2, 3)]
+    outdated = [claimed.record_checkpoint(**checkpoint(number)) for number in (1, 2, 3)]
 
     assert outdated == [[], [], ["checkpoints/1"]]
     assert [each.epoch for each in claimed.checkpoints.all()] == [3, 2]
@@ -286,13 +286,13 @@ def test_who_lost_its_lease_keeps_no_checkpoint(claimed: TrainingRun) -> None:
     claimed.interrupt(CUT_OFF)
 
     with pytest.raises(LeaseLost):
-        claimed.record_checkpoint(checkpoint(1))
+        claimed.record_checkpoint(**checkpoint(1))
 
     assert not claimed.checkpoints.exists()
 
 
 def test_a_failed_run_goes_on_from_what_it_had_learned(claimed: TrainingRun) -> None:
-    claimed.record_checkpoint(checkpoint(1))
+    claimed.record_checkpoint(**checkpoint(1))
     claimed.fail(TrainingError("No space."))
     claimed.refresh_from_db()
 

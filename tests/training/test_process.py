@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.processes import is_alive, wait_until
 from training import process
 from training.config import TrainingConfig
 from training.errors import TrainerDied
@@ -48,22 +49,6 @@ def run(recognizer: Recognizer) -> TrainingRun:
 def many_pictures(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> None:
     for label in ("circle", "square"):
         add_pictures(recognizer, label=label, count=10)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition: Callable[[], object], *, seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def pid_file() -> Path:
@@ -169,14 +154,6 @@ def test_what_a_trainer_printed_before_it_died_is_in_the_log(
     run.refresh_from_db()
     assert "ended with code 7" in run.interruption
     assert "last words" in run.log
-
-
-@pytest.mark.parametrize(
-    ("returncode", "sentence"),
-    [(-9, "Try batch size 4"), (-11, "signal SIGSEGV"), (0, "code 0"), (1, "code 1")],
-)
-def test_every_death_has_its_sentence(returncode: int, sentence: str) -> None:
-    assert sentence in str(process.death(returncode, batch_size=8))
 
 
 def test_a_worker_that_goes_away_gives_the_run_back(

@@ -151,6 +151,11 @@ class TrainingRun(models.Model):
         return self.state in self.ENDED
 
     @property
+    def folder(self) -> str:
+        """Where its manifest and its checkpoints lie in the store."""
+        return f"checkpoints/{self.pk}"
+
+    @property
     def made(self) -> ModelVersion | None:
         """The version it came to; None where it has not, or did not, come to one."""
         return getattr(self, "version", None)
@@ -215,24 +220,31 @@ class TrainingRun(models.Model):
         """Keep what an epoch came to. Raises: LeaseLost."""
         with transaction.atomic():
             self.write(epochs_done=result.number, state=self.State.TRAINING)
-            self.epochs.create(**vars(result))
+            self.epochs.update_or_create(number=result.number, defaults=vars(result))
 
     def add_to_log(self, text: str) -> None:
         """Keep the end of the trainer's log, whatever state the run is in."""
         TrainingRun.objects.filter(pk=self.pk, lease=self.lease).update(log=text[-self.LOG_CHARACTERS :])
 
-    def record_checkpoint(self, checkpoint: Checkpoint) -> list[str]:
+    def record_checkpoint(self, *, epoch: int, step: int, file: str, sha256: str, num_bytes: int) -> list[str]:
         """Keep a checkpoint whose file is stored, and let go of all but the last two. Raises: LeaseLost.
 
         Returns: the files in the store that no checkpoint of the run names any more.
         """
+        values = {"lease": self.lease, "epoch": epoch, "step": step, "sha256": sha256, "num_bytes": num_bytes}
         with transaction.atomic():
             self.write()
-            checkpoint.run, checkpoint.lease = self, self.lease
-            checkpoint.save()
+            self.checkpoints.update_or_create(file=file, defaults=values)
             outdated = list(self.checkpoints.all()[Checkpoint.KEPT :])
             self.checkpoints.filter(pk__in=[each.pk for each in outdated]).delete()
         return [each.file for each in outdated]
+
+    def forget_checkpoints(self) -> None:
+        """Let go of all checkpoints and their files."""
+        files = list(self.checkpoints.values_list("file", flat=True))
+        self.checkpoints.all().delete()
+        for file in files:
+            storage.forget(file)
 
     def fail(self, error: TrainingError) -> bool:
         """End a held run with a sentence for its page; false where it had ended already."""
@@ -246,18 +258,29 @@ class TrainingRun(models.Model):
         return rows.update(state=state, ended_at=timezone.now(), **values) == 1
 
     def succeed(self, version: ModelVersion) -> None:
-        """End a held run with its version, in one transaction. Raises: LeaseLost."""
+        """End a held run with its version, published where that was asked for and nothing speaks against it.
+
+        One transaction does it all, so there is never a version without its run's end or the other way round.
+
+        Raises: LeaseLost.
+        """
         with transaction.atomic():
             recognizer = Recognizer.objects.select_for_update().get(pk=self.recognizer_id)
             self.write(state=self.State.SUCCEEDED, ended_at=timezone.now())
             last = recognizer.versions.aggregate(last=models.Max("number"))["last"] or 0
             version.number = last + 1
+            version.pk, version._state.adding = None, True  # also after a try that was rolled back
             version.save()
+            if self.publish_when_done and not version.trouble_sentence:
+                version.activate(self.started_by)
 
     def give_back(self) -> bool:
         """Queue a held run again because its worker is going away; the attempt does not count. False where it ended."""
         rows = TrainingRun.objects.active().filter(pk=self.pk, lease=self.lease, cancel_requested=False)
-        return rows.update(state=self.State.QUEUED, owner="", attempts=F("attempts") - 1) == 1
+        is_queued = rows.update(state=self.State.QUEUED, owner="", attempts=F("attempts") - 1) == 1
+        if is_queued:
+            self.nudge()
+        return is_queued
 
     def interrupt(self, error: TrainingError, *, silent_since: datetime | None = None) -> bool:
         """Take a held run from a process that died: it waits again, or has failed after the last attempt.
@@ -278,6 +301,7 @@ class TrainingRun(models.Model):
                 return held.fail(GaveUp(held.attempts, error))
             rows = TrainingRun.objects.filter(pk=self.pk)
             rows.update(state=self.State.QUEUED, owner="", interruption_sentence=error.sentence)
+            transaction.on_commit(self.nudge)
         return True
 
     def go_on(self) -> bool:

@@ -1,0 +1,52 @@
+"""Why a training ended, in plain words and with what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import signal
+
+from training.errors import N_, TrainerDied, TrainingError
+
+LOST_ITS_PARENT, LOST_ITS_LEASE, LOST_ITS_DATABASE = 3, 4, 5  # exit codes of a trainer that says nothing itself
+
+
+def death(returncode: int, batch_size: int) -> TrainerDied:
+    """What it means that a trainer ended with this return code (negative: the signal) and left its run as it was."""
+    if returncode == -signal.SIGKILL:
+        return TrainerDied(
+            N_(
+                "The trainer was killed, most likely because memory ran out at batch size %(size)d. "
+                "Try batch size %(half)d or a smaller image size."
+            ),
+            size=batch_size,
+            half=max(1, batch_size // 2),
+        )
+    if returncode < 0:
+        return TrainerDied(N_("The trainer was ended by signal %(name)s."), name=signal.Signals(-returncode).name)
+    if returncode == LOST_ITS_DATABASE:
+        return TrainerDied(N_("The trainer could not reach the database any more."))
+    return TrainerDied(
+        N_("The trainer ended with code %(code)d and left no reason. The end of its log may say more."),
+        code=returncode,
+    )
+
+
+def explain(error: BaseException, batch_size: int) -> TrainingError:
+    """Any error of a training as a sentence that says what to do."""
+    if isinstance(error, TrainingError):
+        return error
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+        return TrainingError(
+            N_("Out of memory at batch size %(size)d. Try batch size %(half)d or a smaller image size."),
+            size=batch_size,
+            half=max(1, batch_size // 2),
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TrainingError(
+            N_("No space left on the disk (%(file)s). Free some and let the run go on, or start it again."),
+            file=str(error.filename or ""),
+        )
+    return TrainingError(
+        N_("The trainer stopped with an error of its own: %(error)s. The end of the log says where."),
+        error=f"{type(error).__name__}: {error}"[:500],
+    )
