@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import signal
 
+from django.conf import settings
+
 from training.errors import N_, TrainerDied, TrainingError
 
 LOST_ITS_PARENT, LOST_ITS_LEASE, LOST_ITS_DATABASE = 3, 4, 5  # exit codes of a trainer that says nothing itself
@@ -44,7 +46,7 @@ def explain(error: BaseException, batch_size: int) -> TrainingError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return TrainingError(
             N_("No space left on the disk (%(file)s). Free some and let the run go on, or start it again."),
-            file=str(error.filename or ""),
+            file=str(error.filename or settings.DATA_DIR),
         )
     return TrainingError(
         N_("The trainer stopped with an error of its own: %(error)s. The end of the log says where."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -36,11 +37,28 @@ def keep(path: Path, name: str) -> None:
     if _is_local():
         target = Path(default_storage.path(name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(path, target)
+        _move(path, target)
         return
     with path.open("rb") as file:
         default_storage.save(name, File(file))
     path.unlink()
+
+
+def _move(path: Path, target: Path) -> None:
+    try:
+        path.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # on another file system it is copied, and appears when it is whole
+            raise
+        draft = target.with_name(f".{target.name}-{uuid4().hex}")
+        try:
+            shutil.copyfile(path, draft)
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+        path.unlink()
 
 
 def keep_bytes(data: bytes, name: str) -> None:
