@@ -102,10 +102,10 @@ def files_below(folder: str) -> Iterator[StoredFile]:
     """Every stored file below a folder, folder by folder; what goes while one looks may be missing."""
     if _is_local():
         root = Path(default_storage.path(folder))
-        for entry in _walk(root):
+        for path in walk(root):
             with suppress(FileNotFoundError):
-                stat = entry.stat()
-                name = f"{folder}/{Path(entry.path).relative_to(root).as_posix()}"
+                stat = path.stat()
+                name = f"{folder}/{path.relative_to(root).as_posix()}"
                 yield StoredFile(name, datetime.fromtimestamp(stat.st_mtime, UTC), stat.st_size)
         return
     for each in _objects(f"{folder}/"):
@@ -119,7 +119,8 @@ def forget_older(name: str, moment: datetime) -> bool:
         for each in outdated:
             each.delete()
         return bool(outdated)
-    path, aside = Path(default_storage.path(name)), working_folder("incoming") / uuid4().hex
+    path = Path(default_storage.path(name))
+    aside = path.with_name(f".{path.name}-{uuid4().hex}")
     try:
         path.replace(aside)  # whoever stores the very same file meanwhile finds its place free
     except FileNotFoundError:
@@ -162,24 +163,25 @@ def working_folder(name: str) -> Path:
     return folder
 
 
-def _copy_of(name: str) -> Path:
-    return Path(settings.DATA_DIR) / "cache" / "files" / name
-
-
-def _is_local() -> bool:
-    return not settings.STORAGE_URL
-
-
-def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+def walk(folder: Path) -> Iterator[Path]:
+    """Every file below a local folder; unlike `rglob` it lets others remove folders meanwhile."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
         return
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path))
+            yield from walk(Path(entry.path))
         else:
-            yield entry
+            yield Path(entry.path)
+
+
+def _copy_of(name: str) -> Path:
+    return Path(settings.DATA_DIR) / "cache" / "files" / name
+
+
+def _is_local() -> bool:
+    return not settings.STORAGE_URL
 
 
 def _objects(prefix: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from webapp.logs import FORMATS
 
 T = TypeVar("T")
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -37,6 +40,9 @@ class Environment:
     redis_url: str  # empty: the embedded server
     storage_url: str  # empty: files below data_dir
     engine: str
+    log_format: str
+    metrics_token: str  # empty: only this machine and staff read the metrics
+    keep_predictions_days: int  # 0: for ever
     time_zone: str
 
     @classmethod
@@ -55,6 +61,9 @@ class Environment:
             redis_url=_url("REDIS_URL", env.str("REDIS_URL", default=""), ("redis", "rediss", "unix")),
             storage_url=_url("STORAGE_URL", env.str("STORAGE_URL", default=""), ("s3",)),
             engine=_one_of("ENGINE", env.str("ENGINE", default="openvino"), ENGINES),
+            log_format=_one_of("LOG_FORMAT", env.str("LOG_FORMAT", default="plain"), FORMATS),
+            metrics_token=env.str("METRICS_TOKEN", default=""),
+            keep_predictions_days=_days("KEEP_PREDICTIONS_DAYS", env.str("KEEP_PREDICTIONS_DAYS", default="0")),
             time_zone=_time_zone(env.str("TIME_ZONE", default="UTC")),
         )
 
@@ -92,6 +101,12 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
     if value not in known:
         raise _wrong(name, value, " or ".join(known))
     return value
+
+
+def _days(name: str, value: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", value):
+        raise _wrong(name, value, "a whole number of days up to 99999, 0 for ever")
+    return int(value)
 
 
 def _url(name: str, value: str, schemes: tuple[str, ...]) -> str:

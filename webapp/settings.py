@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 
 from webapp.embedded_redis import socket_url
 from webapp.environment import BASE_DIR, Environment, s3_options
+from webapp.logs import logging_config
 
 ENVIRONMENT = Environment.read()
 
@@ -36,6 +38,8 @@ DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENVIRONMENT.trusted_origins
 ENGINE = ENVIRONMENT.engine
+METRICS_TOKEN = ENVIRONMENT.metrics_token
+KEEP_PREDICTIONS_DAYS = ENVIRONMENT.keep_predictions_days
 ROOT_URLCONF = "webapp.urls"
 WSGI_APPLICATION = "webapp.wsgi.application"
 INSTALLED_APPS = [
@@ -56,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "webapp.middleware.DatabaseAway",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -158,14 +163,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 1,
     "visibility_timeout": 60,
 }
-CELERY_BEAT_SCHEDULE = {"reconcile": {"task": "training.reconcile", "schedule": 30, "options": {"expires": 30}}}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "reconcile": {"task": "training.reconcile", "schedule": 30, "options": {"expires": 30}},
+    "clean up": {"task": "webapp.clean_up", "schedule": crontab(minute="23"), "options": {"expires": 3600}},
+}
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps nothing on disk that a kill could break or a second beat need
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"axes": {"level": "WARNING"}},
-}
+LOGGING = logging_config(ENVIRONMENT.log_format)
+if ENVIRONMENT.log_format == "json":
+    LOGGING_CONFIG = "webapp.logs.configure_json"
