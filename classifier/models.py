@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import socket
+from datetime import timedelta
+from typing import Any, Self
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from training.errors import say
+from training.errors import Sentence, say
+from training.models import ModelVersion
 
 
 class Prediction(models.Model):
@@ -37,6 +41,17 @@ class Prediction(models.Model):
         return f"{self.label} {self.probability:.2f}"
 
 
+class FailedOpeningQuerySet(models.QuerySet["FailedOpening"]):
+    def standing(self) -> Self:
+        """Those of versions in use, since they were published last; a host that has not tried for a day is gone."""
+        rows = self.filter(version__is_active=True, at__gt=timezone.now() - timedelta(days=1))
+        return rows.alias(published_at=models.Max("version__activations__at")).filter(at__gt=models.F("published_at"))
+
+    def of(self, version: ModelVersion) -> Self:
+        """That of a version on this host."""
+        return self.filter(version=version, host=socket.gethostname())
+
+
 class FailedOpening(models.Model):
     """A published version that a web process could not open; the row goes when it can."""
 
@@ -44,6 +59,8 @@ class FailedOpening(models.Model):
     host = models.CharField(max_length=255)
     sentence: models.JSONField[dict[str, Any]] = models.JSONField()
     at = models.DateTimeField(auto_now=True)
+
+    objects = FailedOpeningQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at"]
@@ -55,3 +72,13 @@ class FailedOpening(models.Model):
     @property
     def reason(self) -> str:
         return say(self.sentence)
+
+    @classmethod
+    def note(cls, version: ModelVersion, sentence: Sentence) -> None:
+        cls.objects.update_or_create(version=version, host=socket.gethostname(), defaults={"sentence": sentence})
+
+    @classmethod
+    def forget(cls, version: ModelVersion) -> None:
+        noted = cls.objects.of(version)
+        if noted.exists():  # asked first: to delete nothing would wait for a writer, too
+            noted.delete()

@@ -6,13 +6,15 @@ The reading half needs no Keras; the web process uses it.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,9 @@ H5_NAME = "network.h5"
 TWIN_NAMES = ("twin.xml", "twin.bin")
 GROUP = "discern"  # our HDF5 group, beside Keras's own
 GOLDEN_TOLERANCE = 1e-4  # of a probability
+
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(1, image_size, image_size, 3) pixels in 0-255 -> (num_classes,) probabilities."""
 
 # Every layer class that our builders use. A file with any other was not written by us.
 ALLOWED_LAYERS = frozenset(
@@ -85,32 +90,72 @@ class Artifact:
     num_weights: int
 
 
+class Golden(NamedTuple):
+    """The H5's own test."""
+
+    pixels: NDArray[np.uint8]  # (image_size, image_size, 3)
+    probabilities: NDArray[np.float32]  # (num_classes,) that they must get
+
+    def check(self, network: Network, file: str) -> None:
+        """Raises: BrokenArtifact naming the file that the network was opened from, if it answers anything else."""
+        try:
+            answer = network(self.pixels[np.newaxis].astype(np.float32))
+        except (RuntimeError, KeyError) as error:  # OpenVINO's, of another shape or without our output
+            raise unopenable(file, error) from error
+        expected = self.probabilities
+        if answer.shape != expected.shape or not np.allclose(answer, expected, rtol=0, atol=GOLDEN_TOLERANCE):
+            raise BrokenArtifact(
+                N_("%(file)s answers its own test picture otherwise than when it was written. Train again."), file=file
+            )
+
+
 def write_h5(network: keras.Model, path: Path, provenance: Provenance, *, golden_input: NDArray[np.uint8]) -> H5:
     """Write one whole H5: network, weights, provenance, and one picture with the answer it must get.
 
-    The file appears under its name only when it is complete and on the disk (temporary file, fsync, rename).
-
     Args:
         golden_input: (image_size, image_size, 3) pixels.
+    Raises: OSError with the file's name, also where the disk is full; then nothing is left behind.
     """
+    data = _h5_bytes(network, provenance, golden_input)
+    _write_whole(path, data)
+    return H5(path, hashlib.sha256(data).hexdigest())
+
+
+def _h5_bytes(network: keras.Model, provenance: Provenance, golden_input: NDArray[np.uint8]) -> bytes:
+    """Made in memory: on a full disk HDF5 may end the whole process by a segmentation fault."""
     import h5py
 
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.h5")  # Keras goes by the ending
+    class NamedInMemory(h5py.File):  # type: ignore[misc]
+        def __str__(self) -> str:
+            return H5_NAME  # Keras goes by the ending
+
+    buffer = io.BytesIO()
+    with NamedInMemory(buffer, "w") as file:
+        network.save(file, include_optimizer=False)
+        group = file.create_group(GROUP)
+        for name, value in asdict(provenance).items():
+            group.attrs[name] = value if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False)
+        answer = network(golden_input[np.newaxis].astype(np.float32), training=False)
+        group.create_dataset("golden_input", data=golden_input, compression="gzip")
+        group.create_dataset("golden_output", data=np.asarray(answer)[0])
+    return buffer.getvalue()
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """The file appears under its name only when it is complete and on the disk."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        network.save(temporary, include_optimizer=False)
-        with h5py.File(temporary, "r+") as file:
-            group = file.create_group(GROUP)
-            for name, value in asdict(provenance).items():
-                group.attrs[name] = value if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False)
-            answer = network(golden_input[np.newaxis].astype(np.float32), training=False)
-            group.create_dataset("golden_input", data=golden_input, compression="gzip")
-            group.create_dataset("golden_output", data=np.asarray(answer)[0])
-        sync(temporary)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
         sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
-    return H5(path, sha256_of(path))
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -126,13 +171,13 @@ def read_provenance(path: Path) -> Provenance:
     return Provenance(**{**kept, **lists, "temperature": float(kept["temperature"])})
 
 
-def read_golden(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The H5's own test: (image_size, image_size, 3) pixels and the (num_classes,) probabilities they must get."""
+def read_golden(path: Path) -> Golden:
+    """The picture that an H5 keeps, with its answer. Raises: BrokenArtifact if it is none of ours."""
     import h5py
 
     try:
         with h5py.File(path) as file:
-            return file[GROUP]["golden_input"][()], file[GROUP]["golden_output"][()]
+            return Golden(file[GROUP]["golden_input"][()], file[GROUP]["golden_output"][()])
     except (OSError, KeyError) as error:
         raise _not_ours(path, str(error)) from error
 
@@ -146,13 +191,7 @@ def load_network(path: Path) -> keras.Model:
 
     check_layers(path)
     network = keras.saving.load_model(path, compile=False)
-    golden_input, expected = read_golden(path)
-    answer = np.asarray(network(golden_input[np.newaxis].astype(np.float32), training=False))[0]
-    if not np.allclose(answer, expected, atol=GOLDEN_TOLERANCE):
-        raise BrokenArtifact(
-            N_("%(file)s answers its own test picture otherwise than when it was written. Train again."),
-            file=path.name,
-        )
+    read_golden(path).check(lambda pixels: np.asarray(network(pixels, training=False))[0], path.name)
     return network
 
 
@@ -182,16 +221,56 @@ def _not_ours(path: Path, reason: str) -> BrokenArtifact:
 
 def check_files(paths: list[Path], sha256: str) -> None:
     """Compare stored files with the hash in their row. Raises: BrokenArtifact naming the file."""
-    names = " + ".join(path.name for path in paths)
+    with _reading(paths):
+        seen = sha256_of(*paths)
+    _refuse_change(paths, seen, sha256)
+
+
+def read_checked(paths: list[Path], sha256: str) -> list[bytes]:
+    """The bytes of stored files, read once: what is compared with the hash in the row is what will be used.
+
+    Raises: BrokenArtifact naming the file.
+    """
+    digest = hashlib.sha256()
+    with _reading(paths):
+        contents = [path.read_bytes() for path in paths]
+    for content in contents:
+        digest.update(content)
+    _refuse_change(paths, digest.hexdigest(), sha256)
+    return contents
+
+
+@contextmanager
+def _reading(paths: list[Path]) -> Iterator[None]:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise BrokenArtifact(
             N_("%(file)s is missing. Restore it from a backup or train again."), file=" + ".join(missing)
         )
-    if sha256_of(*paths) != sha256:
+    try:
+        yield
+    except OSError as error:
+        raise BrokenArtifact(
+            N_("%(file)s cannot be read (%(reason)s). Restore it from a backup or train again."),
+            file=" + ".join(path.name for path in paths),
+            reason=error.strerror or str(error),
+        ) from error
+
+
+def unopenable(file: str, error: Exception) -> BrokenArtifact:
+    """What a library says of a whole file that it makes nothing of; OpenVINO first names lines of C++."""
+    return BrokenArtifact(
+        N_("%(file)s cannot be opened (%(reason)s). Restore it from a backup or train again."),
+        file=file,
+        reason=str(error).strip().splitlines()[-1],
+    )
+
+
+def _refuse_change(paths: list[Path], seen: str, sha256: str) -> None:
+    if seen != sha256:
         raise BrokenArtifact(
             N_("%(file)s has changed since it was written. Restore it from a backup or train again."),
-            file=names,
+            file=" + ".join(path.name for path in paths),
         )
 
 

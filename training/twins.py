@@ -1,21 +1,32 @@
-"""The serving twin: what the site answers from. Made from the network, and believed only after it answers alike."""
+"""The serving twin: what the site answers from. Made from the network, and believed only after it answers alike.
+
+The reading half needs no Keras; the web process uses it.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
-from training.artifact import TWIN_NAMES, sha256_of, sync
+from training.artifact import TWIN_NAMES, Network, sha256_of, sync, unopenable
 from training.errors import N_, TwinDiffers
+
+if TYPE_CHECKING:
+    import keras
+    import openvino as ov
 
 MAX_DIFFERENCE = 1e-4  # of a probability, between the H5 and its twin
 OUTPUTS = ("probabilities", "feature_maps", "features")  # the mlp has no feature maps
+PROBE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,36 @@ class Twin:
     pictures_compared: int
 
 
+def open_twin(structure: bytes, weights: bytes, *, streams: int = 1) -> Network:
+    """Compile a twin from the bytes of its two files, so that nothing can change between a check of them and their use.
+
+    Args:
+        streams: how many threads may answer at once, each on a core of its own.
+    Raises: BrokenArtifact if OpenVINO cannot make a network of them.
+    """
+    import openvino as ov
+
+    try:
+        core = ov.Core()
+        # One stream of one thread a core: measured, the most answers a second. Without the hint it would be bfloat16.
+        compiled = core.compile_model(
+            core.read_model(model=structure, weights=weights),
+            "CPU",
+            {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams},
+        )
+    except RuntimeError as error:
+        raise unopenable(" + ".join(TWIN_NAMES), error) from error
+    requests = threading.local()  # an infer request serves one thread at a time
+
+    def answer(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not hasattr(requests, "mine"):
+            requests.mine = compiled.create_infer_request()
+        outputs: Any = requests.mine.infer([pixels])
+        return np.array(outputs["probabilities"][0])  # a copy: the request's memory is used again
+
+    return answer
+
+
 def make_twin(network: keras.Model, folder: Path, pixels: NDArray[np.uint8], expected: NDArray[np.float32]) -> Twin:
     """Write twin.xml and twin.bin into a folder and check them against what the H5 answered.
 
@@ -35,17 +76,21 @@ def make_twin(network: keras.Model, folder: Path, pixels: NDArray[np.uint8], exp
         network: the H5's, without augmentation; OpenVINO knows no random layers.
         pixels: (n, image_size, image_size, 3) held-out pictures, n at least 1.
         expected: (n, num_classes) probabilities that the H5 gives them.
-    Raises: TwinDiffers if any probability differs by more than MAX_DIFFERENCE.
+    Raises:
+        TwinDiffers: any probability differs by more than MAX_DIFFERENCE.
+        OSError: with the folder's name, also where the disk is full; then nothing is left behind.
     """
-    model = _convert(network)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        ov.save_model(model, Path(temporary) / TWIN_NAMES[0], compress_to_fp16=False)
-        for name in reversed(TWIN_NAMES):  # the structure last: with it the twin is whole
-            sync(Path(temporary) / name)
-            (Path(temporary) / name).replace(folder / name)
-    sync(folder)
+    import openvino as ov
+
     paths = (folder / TWIN_NAMES[0], folder / TWIN_NAMES[1])
-    difference = _largest_difference(paths[0], pixels, expected)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary, _full_disk_named(Path(temporary)):
+        model = _convert(network, Path(temporary) / "saved_model")
+        ov.save_model(model, Path(temporary) / TWIN_NAMES[0], compress_to_fp16=False)
+        for path in reversed(paths):  # the structure last: with it the twin is whole
+            sync(Path(temporary) / path.name)
+            (Path(temporary) / path.name).replace(path)
+    sync(folder)
+    difference = _largest_difference(paths, pixels, expected)
     if not difference <= MAX_DIFFERENCE:  # also where it is not a number
         raise TwinDiffers(
             N_("The serving twin differs from the H5 by %(difference)g; at most %(limit)g is allowed."),
@@ -55,24 +100,43 @@ def make_twin(network: keras.Model, folder: Path, pixels: NDArray[np.uint8], exp
     return Twin(paths, sha256_of(*paths), difference, len(pixels))
 
 
-def _convert(network: keras.Model) -> ov.Model:
+@contextmanager
+def _full_disk_named(folder: Path) -> Iterator[None]:
+    """TensorFlow calls a full disk exhausted memory and OpenVINO an iostream error; a file of Python's own says it.
+
+    Raises: OSError naming the folder, if that is why the block failed.
+    """
+    try:
+        yield
+    except Exception:
+        try:
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(bytes(PROBE_BYTES))
+                os.fsync(probe.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder.parent)) from error
+        raise
+
+
+def _convert(network: keras.Model, folder: Path) -> ov.Model:
     """Through a SavedModel: converted from memory, some networks keep dead nodes and run at half the speed. A fixed
     batch of one runs faster than a dynamic one."""
+    import keras
+    import openvino as ov
+
     names = {layer.name for layer in network.layers}
     outputs = {name: network.get_layer(name).output for name in OUTPUTS if name in names}
     answering = keras.Model(network.inputs[0], outputs)
-    with tempfile.TemporaryDirectory() as folder:
-        answering.export(
-            folder,
-            format="tf_saved_model",
-            verbose=False,
-            input_signature=[keras.InputSpec(shape=(1, *network.input_shape[1:]), dtype="float32", name="pixels")],
-        )
-        model = ov.convert_model(folder)
-    return model
+    answering.export(
+        folder,
+        format="tf_saved_model",
+        verbose=False,
+        input_signature=[keras.InputSpec(shape=(1, *network.input_shape[1:]), dtype="float32", name="pixels")],
+    )
+    return ov.convert_model(folder)
 
 
-def _largest_difference(path: Path, pixels: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
-    compiled = ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    answers = np.stack([compiled(each[np.newaxis])["probabilities"][0] for each in pixels.astype(np.float32)])
+def _largest_difference(paths: tuple[Path, Path], pixels: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
+    network = open_twin(*(path.read_bytes() for path in paths))
+    answers = np.stack([network(each[np.newaxis]) for each in pixels.astype(np.float32)])
     return float(np.abs(answers - expected).max())

@@ -50,7 +50,7 @@ def test_a_twin_of_another_network_is_not_believed(tmp_path: Path, monkeypatch: 
     from training import twins
 
     network, convert, other = build(seed=1), twins._convert, build(seed=2)
-    monkeypatch.setattr(twins, "_convert", lambda network: convert(other))
+    monkeypatch.setattr(twins, "_convert", lambda network, folder: convert(other, folder))
 
     with pytest.raises(TwinDiffers, match="differs from the H5"):
         twins.make_twin(network, tmp_path, PIXELS, answers_of(network))

@@ -112,7 +112,12 @@ class Recognizer(NamedInTwoLanguages):
 
     @property
     def version_before(self) -> ModelVersion | None:
-        """The version that a roll back leads to: the one in use before the active one was published.
+        """The version that a roll back leads to: the one in use before the active one was published."""
+        return next(iter(self.versions_before), None)
+
+    @property
+    def versions_before(self) -> list[ModelVersion]:
+        """Those in use before the active one, the latest first.
 
         A roll back takes its step out of the history, so that a second one leads further back.
         """
@@ -123,7 +128,7 @@ class Recognizer(NamedInTwoLanguages):
                     history.pop()
             if not history or history[-1] != activation.version:
                 history.append(activation.version)
-        return history[-2] if len(history) > 1 else None
+        return history[-2::-1]
 
     def label_names(self) -> LabelNames:
         """Name in the active language of every label, by key."""

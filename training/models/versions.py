@@ -12,9 +12,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from training import storage
-from training.artifact import H5_NAME, TWIN_NAMES, check_files
-from training.errors import N_, NotPublishable, StillInUse
+from training.artifact import H5_NAME, TWIN_NAMES, Golden, Network, check_files, read_checked, read_golden
+from training.errors import N_, BrokenArtifact, NotPublishable, Sentence, StillInUse, say
 from training.models.recognizers import Recognizer
+from training.twins import open_twin
 
 
 class ModelVersion(models.Model):
@@ -65,30 +66,58 @@ class ModelVersion(models.Model):
         """Raises: BrokenArtifact if the twin is missing or not the one that was checked."""
         check_files(self.twin_paths, self.twin_sha256)
 
-    def publish(self, by: User | None, reason: str = "", *, is_roll_back: bool = False) -> None:
-        """Make it the version that answers, once its files are found whole.
+    def open_twin(self, *, streams: int = 1) -> Network:
+        """The serving twin, from the very bytes that were compared with the row's hash. Raises: BrokenArtifact."""
+        structure, weights = read_checked(self.twin_paths, self.twin_sha256)
+        return open_twin(structure, weights, streams=streams)
 
-        Raises: BrokenArtifact if a file is missing or changed, NotPublishable if it is active already; the version in
-        use stays.
-        """
+    def golden(self) -> Golden:
+        """The H5's own test, once the H5 is found whole. Raises: BrokenArtifact."""
         self.check_h5()
-        self.check_twin()
+        return read_golden(self.h5_path)
+
+    def verify(self) -> None:
+        """Raises: BrokenArtifact if a file is missing or changed, or the twin does not answer the H5's own test."""
+        self.golden().check(self.open_twin(), " + ".join(TWIN_NAMES))
+
+    @property
+    def trouble(self) -> str:
+        """Why it could not be published, when that was tried last; empty when there is nothing to say."""
+        return say(self.trouble_sentence)
+
+    def keep_trouble(self, sentence: Sentence) -> None:
+        """Remember why it could not be published; the version in use has not been touched."""
+        ModelVersion.objects.filter(pk=self.pk, is_active=False).update(trouble_sentence=sentence)
+
+    def publish(self, by: User | None, reason: str = "", *, is_roll_back: bool = False) -> None:
+        """Make it the version that answers, once it is verified. Any failure leaves the version in use as it is.
+
+        Raises: BrokenArtifact, which the row keeps as its trouble; NotPublishable if it is active already.
+        """
+        try:
+            self.verify()
+        except BrokenArtifact as error:
+            self.keep_trouble(error.sentence)
+            raise
         with transaction.atomic():
-            recognizer = Recognizer.objects.select_for_update().get(pk=self.recognizer_id)
-            previous = recognizer.active_version
-            if previous == self:
-                raise NotPublishable(N_("Version %(number)d is in use already."), number=self.number)
-            if previous:
-                ModelVersion.objects.filter(pk=previous.pk).update(is_active=False)
-            ModelVersion.objects.filter(pk=self.pk).update(is_active=True)
-            self.activations.create(
-                recognizer=recognizer,
-                previous=previous,
-                kind=Activation.Kind.ROLL_BACK if is_roll_back else Activation.Kind.PUBLISH,
-                by=by,
-                reason=reason,
-            )
-        self.is_active = True
+            self.activate(by, reason, Activation.Kind.ROLL_BACK if is_roll_back else Activation.Kind.PUBLISH)
+        self.is_active, self.trouble_sentence = True, {}
+
+    def activate(self, by: User | None, reason: str = "", kind: Activation.Kind | None = None) -> None:
+        """Let it answer from the end of the caller's transaction on; the caller has verified it.
+
+        Raises: NotPublishable if it is active already, or gone.
+        """
+        recognizer = Recognizer.objects.select_for_update().filter(pk=self.recognizer_id).first()
+        if recognizer is None or not recognizer.versions.filter(pk=self.pk).exists():
+            raise NotPublishable(N_("Version %(number)d was deleted meanwhile."), number=self.number)
+        previous = recognizer.active_version
+        if previous == self:
+            raise NotPublishable(N_("Version %(number)d is in use already."), number=self.number)
+        recognizer.versions.update(is_active=False, trouble_sentence={})  # what went wrong before this is over
+        recognizer.versions.filter(pk=self.pk).update(is_active=True)
+        kind = kind or Activation.Kind.PUBLISH
+        self.activations.create(recognizer=recognizer, previous=previous, kind=kind, by=by, reason=reason)
 
     def check_removable(self) -> None:
         """Raises: StillInUse while it is the version that answers."""
