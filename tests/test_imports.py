@@ -21,6 +21,7 @@ MAY_IMPORT_TENSORFLOW = {
     "training.artifact",
     "training.callbacks",
     "training.devices",
+    "training.hardware",
     "training.input_pipeline",
     "training.job",
     "training.networks",
@@ -28,7 +29,14 @@ MAY_IMPORT_TENSORFLOW = {
     "training.twins",
     "classifier.engine",
 }
-ONLY_INSIDE_FUNCTIONS = {"training.artifact", "training.devices", "training.job", "classifier.engine"}
+ONLY_INSIDE_FUNCTIONS = {
+    "training.artifact",
+    "training.devices",
+    "training.hardware",
+    "training.job",
+    "training.twins",
+    "classifier.engine",
+}
 FORBIDDEN_WORDS = {"safe_mode", "enable_unsafe_deserialization", "allow_pickle", "Lambda"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 

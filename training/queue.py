@@ -9,12 +9,19 @@ from celery import current_app
 TRAIN_RUN = "training.train_run"
 READ_IMPORT = "training.read_import"
 
+TRAIN = "train"  # the queue that makes a worker one that trains
+TRAIN_ON_GPU = "train-gpu"  # what waits for a GPU lies apart, so that no worker without one swallows its nudge
+
 log = logging.getLogger(__name__)
 
 
-def nudge(task: str, pk: int) -> None:
-    """Send a task by name; where no broker answers, the reconciler finds the row later."""
+def nudge(task: str, pk: int, *, to: str | None = None) -> None:
+    """Send a task by name; where no broker answers, the reconciler finds the row later.
+
+    Args:
+        to: the queue, where it is not the task's usual one.
+    """
     try:
-        current_app.send_task(task, args=[pk], retry=False)
+        current_app.send_task(task, args=[pk], queue=to, retry=False)
     except Exception as error:  # kombu, redis and socket each have their own
         log.warning("%s(%d) was not sent, the reconciler will find it: %s", task, pk, error)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from training import imports, process, queue, reconciler
+from training.hardware import this_machine
+from training.workers import presence
 
 
 @shared_task(name=queue.TRAIN_RUN)
 def train_run(run_id: int) -> None:
-    process.carry_out(run_id)
+    process.carry_out(run_id, has_gpu=this_machine().has_gpu)
 
 
 @shared_task(name=queue.READ_IMPORT)
@@ -26,8 +28,16 @@ def reconcile() -> None:
 
 
 @worker_ready.connect
-def look_around(**kwargs: Any) -> None:
-    """What was queued while no worker was there begins at once, not at the next half minute."""
+def take_up_work(sender: Any, **kwargs: Any) -> None:
+    """What was queued while no worker was there begins at once, not at the next half minute.
+
+    Args:
+        sender: Celery's Consumer. It takes a further queue from here on, also after it lost its broker.
+    """
+    if queue.TRAIN in sender.app.amqp.queues.consume_from:
+        if this_machine().has_gpu:
+            sender.add_task_queue(queue.TRAIN_ON_GPU)
+        presence.begin(sender.hostname, this_machine())
     reconciler.reconcile()
 
 
@@ -35,3 +45,8 @@ def look_around(**kwargs: Any) -> None:
 def stop_training(**kwargs: Any) -> None:
     """A worker that goes away ends its trainer and queues the run again."""
     process.stopping.set()
+
+
+@worker_shutdown.connect
+def leave(**kwargs: Any) -> None:
+    presence.end()

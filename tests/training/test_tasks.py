@@ -1,21 +1,36 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.utils import timezone
 
 from tests.drawings import shapes_zip
 from training import process, queue, storage, tasks
 from training.config import TrainingConfig
+from training.hardware import Hardware
 from training.models import Recognizer, TrainingRun
 
 
 @pytest.fixture
 def run(recognizer: Recognizer) -> TrainingRun:
     return recognizer.runs.create(config=TrainingConfig.for_network("cnn").to_dict())
+
+
+class Consumer:
+    """What Celery sends along when a worker of these queues is ready."""
+
+    hostname = "train@here"
+
+    def __init__(self, *queues: str, events: list[str]) -> None:
+        self.app = SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=queues)))
+        self.events = events
+
+    def add_task_queue(self, name: str) -> None:
+        self.events.append(f"also takes {name}")
 
 
 def test_an_import_task_that_runs_twice_reads_once(recognizer: Recognizer) -> None:
@@ -30,14 +45,12 @@ def test_an_import_task_that_runs_twice_reads_once(recognizer: Recognizer) -> No
 
 
 @pytest.mark.usefixtures("_real_processes")
-def test_a_training_task_that_runs_twice_trains_once(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "TRAINER", ("true",))
-
+def test_a_training_task_that_runs_twice_trains_once(run: TrainingRun) -> None:
     for _ in range(2):
         tasks.train_run(run.pk)
 
     run.refresh_from_db()
-    assert (run.attempts, run.lease) == (1, 1)
+    assert (run.state, run.attempts, run.lease) == (TrainingRun.State.FAILED, 1, 1)  # for want of pictures
 
 
 def test_a_worker_that_shuts_down_stops_its_training() -> None:
@@ -55,20 +68,70 @@ def test_a_worker_that_starts_begins_what_was_queued_while_none_was_there(
     nudged: list[int] = []
     monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
 
-    worker_ready.send(sender="worker")
+    worker_ready.send(sender=Consumer("housekeeping", events=[]))
 
     assert nudged == [run.pk]
 
 
-def test_a_nudge_sends_the_tasks_name_and_the_rows_key(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[tuple[str, list[int]]] = []
+@pytest.mark.parametrize(
+    ("queues", "gpus", "events"),
+    [
+        (["housekeeping"], (), []),
+        (["housekeeping"], ("A GPU",), []),
+        (["train"], (), ["reports as train@here"]),
+        (["train"], ("A GPU",), ["also takes train-gpu", "reports as train@here"]),
+    ],
+)
+@pytest.mark.django_db
+def test_only_a_worker_that_trains_reports_and_only_one_with_a_gpu_takes_what_waits_for_one(
+    queues: list[str], gpus: tuple[str, ...], events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    monkeypatch.setattr(tasks, "this_machine", lambda: Hardware(gpus, "A CPU", 2, 10**9))
+    monkeypatch.setattr(tasks.presence, "begin", lambda name, hardware: happened.append(f"reports as {name}"))
+
+    worker_ready.send(sender=Consumer(*queues, events=happened))
+
+    assert happened == events
+
+
+def test_a_worker_that_has_shut_down_is_no_longer_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(tasks.presence, "end", lambda: ended.append(True))
+
+    worker_shutdown.send(sender="worker")
+
+    assert ended == [True]
+
+
+@pytest.mark.parametrize(("gpus", "state"), [((), "queued"), (("A GPU",), "failed")])
+@pytest.mark.usefixtures("_real_processes")
+def test_a_run_that_waits_for_a_gpu_is_left_alone_by_a_worker_without_one(
+    gpus: tuple[str, ...], state: str, run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TrainingRun.objects.update(needs_gpu=True)
+    monkeypatch.setattr(tasks, "this_machine", lambda: Hardware(gpus, "A CPU", 2, 10**9))
+
+    tasks.train_run(run.pk)
+
+    run.refresh_from_db()
+    assert run.state == state  # failed for want of pictures
+
+
+@pytest.mark.parametrize(("needs_gpu", "to"), [(False, None), (True, "train-gpu")])
+def test_a_nudge_sends_the_tasks_name_and_the_rows_key_to_those_who_may_take_it(
+    needs_gpu: bool, to: str | None, run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, list[int], str | None]] = []
     monkeypatch.setattr(
-        "celery.app.base.Celery.send_task", lambda app, name, args, **options: sent.append((name, args))
+        "celery.app.base.Celery.send_task",
+        lambda app, name, args, queue, **options: sent.append((name, args, queue)),
     )
+    run.needs_gpu = needs_gpu
 
     run.nudge()
 
-    assert sent == [("training.train_run", [run.pk])]
+    assert sent == [("training.train_run", [run.pk], to)]
 
 
 @pytest.mark.parametrize("error", [ConnectionError("refused"), TimeoutError("slow"), RuntimeError("odd")])

@@ -179,7 +179,7 @@ class TrainingRun(models.Model):
 
     def nudge(self) -> None:
         """Tell a worker that it waits. The reconciler finds it where no broker answers."""
-        queue.nudge(queue.TRAIN_RUN, self.pk)
+        queue.nudge(queue.TRAIN_RUN, self.pk, to=queue.TRAIN_ON_GPU if self.needs_gpu else None)
 
     def claim(self, owner: str, *, has_gpu: bool = False) -> bool:
         """Take a queued run for this process; false where another was quicker, it waits no more or waits for a GPU."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
+
+if TYPE_CHECKING:
+    from training.models.runs import TrainingRun
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> Self:
         return self.filter(seen_at__gt=timezone.now() - Worker.SILENT_AFTER)
+
+    def with_gpu(self) -> Self:
+        return self.filter(num_gpus__gt=0)
 
 
 class Worker(models.Model):
@@ -21,7 +27,7 @@ class Worker(models.Model):
 
     name = models.CharField(max_length=255, unique=True)  # Celery's, such as train@host
     host = models.CharField(max_length=255)
-    device = models.CharField(max_length=200)  # name of the GPU, or of the CPU
+    device = models.CharField(max_length=200)  # name of the CPU, or of the GPUs
     num_gpus = models.PositiveIntegerField(default=0)
     num_cores = models.PositiveIntegerField()
     memory_bytes = models.PositiveBigIntegerField()
@@ -39,3 +45,7 @@ class Worker(models.Model):
     @property
     def has_gpu(self) -> bool:
         return self.num_gpus > 0
+
+    def carries_out(self, run: TrainingRun) -> bool:
+        """Whether it works on an active run; the run's owner is named by host and process."""
+        return run.state in run.ACTIVE and run.owner.rpartition(":")[0] == self.host

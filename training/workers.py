@@ -1,0 +1,82 @@
+"""A training worker says in a row what it has, and every ten seconds that it is still there."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from training.hardware import Hardware
+from training.models import Worker
+
+SEEN_EVERY_SECONDS = 10
+FORGOTTEN_AFTER = timedelta(days=1)  # the row of a worker that was killed and never came back
+
+log = logging.getLogger(__name__)
+
+
+class Presence:
+    """Keeps the row of this process's worker fresh while it works. A database that is away stops neither."""
+
+    def __init__(self) -> None:
+        self._has_left = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, name: str, hardware: Hardware) -> None:
+        """Report from now on as the worker of this name."""
+        self._has_left.clear()
+        self._thread = threading.Thread(target=self._keep_reporting, args=(name, hardware), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Take the row away; where the database is away too, it is out of date within a minute."""
+        self._has_left.set()
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+
+    def _keep_reporting(self, name: str, hardware: Hardware) -> None:
+        started_at = timezone.now()
+        while not self._has_left.is_set():
+            _try(report, name, hardware, started_at)
+            self._has_left.wait(SEEN_EVERY_SECONDS)
+        _try(leave, name, started_at)
+
+
+presence = Presence()
+
+
+def report(name: str, hardware: Hardware, started_at: datetime) -> None:
+    """Write the worker's row, also where somebody has deleted it."""
+    now = timezone.now()
+    values = {
+        "host": socket.gethostname(),
+        "device": hardware.device,
+        "num_gpus": len(hardware.gpus),
+        "num_cores": hardware.num_cores,
+        "memory_bytes": hardware.memory_bytes,
+        "started_at": started_at,
+        "seen_at": now,
+    }
+    Worker.objects.update_or_create(name=name, defaults=values)
+    Worker.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
+
+
+def leave(name: str, started_at: datetime) -> None:
+    """Delete the worker's row, unless a successor of the same name has it by now."""
+    Worker.objects.filter(name=name, started_at=started_at).delete()
+
+
+def _try(action: Callable[..., None], *args: object) -> None:
+    """A broken connection is closed, so that the next try gets a new one."""
+    try:
+        action(*args)
+    except Exception as error:
+        log.warning("The worker's row could not be written: %s", error)
+    finally:
+        connection.close()
