@@ -15,13 +15,14 @@ TRAIN_ON_GPU = "train-gpu"  # what waits for a GPU lies apart, so that no worker
 log = logging.getLogger(__name__)
 
 
-def nudge(task: str, pk: int, *, to: str | None = None) -> None:
+def nudge(task: str, pk: int, *, to: str | None = None, expires: int | None = None) -> None:
     """Send a task by name; where no broker answers, the reconciler finds the row later.
 
     Args:
         to: the queue, where it is not the task's usual one.
+        expires: seconds after which a worker throws the message away; by default it never does.
     """
     try:
-        current_app.send_task(task, args=[pk], queue=to, retry=False)
+        current_app.send_task(task, args=[pk], queue=to, expires=expires, retry=False)
     except Exception as error:  # kombu, redis and socket each have their own
         log.warning("%s(%d) was not sent, the reconciler will find it: %s", task, pk, error)

@@ -7,6 +7,8 @@ import logging
 from training.errors import N_, TrainerDied
 from training.models import PictureImport, TrainingRun
 
+NUDGE_SECONDS = 60  # the next round sends another; workers that are busy for hours must not find thousands
+
 log = logging.getLogger(__name__)
 
 
@@ -14,9 +16,9 @@ def reconcile() -> None:
     for run in TrainingRun.objects.orphaned():
         take_back(run)
     for run in TrainingRun.objects.queued():
-        run.nudge()
+        run.nudge(expires=NUDGE_SECONDS)
     for each in PictureImport.objects.waiting():
-        each.nudge()
+        each.nudge(expires=NUDGE_SECONDS)
 
 
 def take_back(run: TrainingRun) -> None:

@@ -18,7 +18,7 @@ SILENT = timedelta(minutes=2)
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """The nudges, instead of a broker."""
     nudges: list[tuple[str, int]] = []
-    monkeypatch.setattr(queue, "nudge", lambda task, pk: nudges.append((task, pk)))
+    monkeypatch.setattr(queue, "nudge", lambda task, pk, **options: nudges.append((task, pk)))
     return nudges
 
 

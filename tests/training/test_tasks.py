@@ -66,7 +66,7 @@ def test_a_worker_that_starts_begins_what_was_queued_while_none_was_there(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nudged: list[int] = []
-    monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
+    monkeypatch.setattr(TrainingRun, "nudge", lambda run, **options: nudged.append(run.pk))
 
     worker_ready.send(sender=Consumer("housekeeping", events=[]))
 

@@ -140,6 +140,6 @@ class PictureImport(models.Model):
     def fail(self, error: TrainingError) -> None:
         PictureImport.objects.filter(pk=self.pk).update(state=self.State.FAILED, error_sentence=error.sentence)
 
-    def nudge(self) -> None:
+    def nudge(self, *, expires: int | None = None) -> None:
         """Tell a worker that it waits. The reconciler finds it where no broker answers."""
-        queue.nudge(queue.READ_IMPORT, self.pk)
+        queue.nudge(queue.READ_IMPORT, self.pk, expires=expires)

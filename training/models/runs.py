@@ -177,9 +177,9 @@ class TrainingRun(models.Model):
             return None
         return last.at + timedelta(seconds=last.seconds * (self.num_epochs - last.number))
 
-    def nudge(self) -> None:
+    def nudge(self, *, expires: int | None = None) -> None:
         """Tell a worker that it waits. The reconciler finds it where no broker answers."""
-        queue.nudge(queue.TRAIN_RUN, self.pk, to=queue.TRAIN_ON_GPU if self.needs_gpu else None)
+        queue.nudge(queue.TRAIN_RUN, self.pk, to=queue.TRAIN_ON_GPU if self.needs_gpu else None, expires=expires)
 
     def claim(self, owner: str, *, has_gpu: bool = False) -> bool:
         """Take a queued run for this process; false where another was quicker, it waits no more or waits for a GPU."""
