@@ -100,8 +100,6 @@ class RowReport:
 
     def resumed(self, epoch: int) -> None:
         outlasting(lambda: self.run.begin_at(epoch))
-        if epoch:
-            log.info("Goes on after epoch %d", epoch)
 
     def epoch(self, result: EpochResult) -> None:
         outlasting(lambda: self.run.record_epoch(result))
