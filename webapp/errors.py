@@ -1,6 +1,6 @@
-"""What the site itself refuses before a picture is looked at."""
+"""What the site itself refuses: pictures before they are looked at, and backups."""
 
-from training.errors import N_, UnreadablePicture
+from training.errors import N_, TrainingError, UnreadablePicture
 from training.images import MAX_UPLOAD_BYTES
 
 
@@ -19,3 +19,15 @@ class TooLarge(UnreadablePicture):
             N_("The file is larger than %(limit)d MB. Make the picture smaller and send it again."),
             limit=MAX_UPLOAD_BYTES // 1_000_000,
         )
+
+
+class BackupNotTaken(TrainingError):
+    """A backup could not be written where it was asked for."""
+
+
+class NoBackup(TrainingError):
+    """The folder is no whole backup that this version can read."""
+
+
+class NotRestorable(TrainingError):
+    """The installation cannot take a backup's rows and files."""
