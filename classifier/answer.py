@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from django.db import IntegrityError, transaction
 from numpy.typing import NDArray
 
 from classifier.models import Prediction
@@ -32,16 +34,17 @@ class Answer:
     def best(self) -> Score:
         return self.scores[0]
 
-    def record(self, source: str) -> Prediction:
-        """Keep the answer as a row."""
-        return Prediction.objects.create(
-            version=self.version,
-            label=self.best.label,
-            probability=self.best.probability,
-            scores=self.as_rows(KEPT_SCORES),
-            source=source,
-            milliseconds=self.milliseconds,
-        )
+    def record(self, source: str) -> None:
+        """Keep the answer as a row, unless its version has been deleted since it answered."""
+        with suppress(IntegrityError), transaction.atomic():
+            Prediction.objects.create(
+                version=self.version,
+                label=self.best.label,
+                probability=self.best.probability,
+                scores=self.as_rows(KEPT_SCORES),
+                source=source,
+                milliseconds=self.milliseconds,
+            )
 
     def named(self, names: LabelNames) -> list[dict[str, Any]]:
         """Every class with its name, as the API and the command line give it."""

@@ -112,6 +112,11 @@ def files_below(folder: str) -> Iterator[StoredFile]:
         yield StoredFile(each.key[len(_key("")) :], each.last_modified, each.size)
 
 
+def bytes_below(folders: list[str]) -> int:
+    """How much room the files below some folders take."""
+    return sum(file.num_bytes for folder in folders for file in files_below(folder))
+
+
 def forget_older(name: str, moment: datetime) -> bool:
     """Remove a stored file, unless it was stored anew since a moment; false where it was, or is gone already."""
     if not _is_local():

@@ -25,6 +25,7 @@ urlpatterns = [
     path("manage/runs/", runs.browse, name="runs"),  # before the slugs; no recognizer may be called new or runs
     path("manage/<slug:slug>/", recognizers.show, name="recognizer"),
     path("manage/<slug:slug>/edit/", recognizers.edit, name="recognizer-edit"),
+    path("manage/<slug:slug>/delete/", recognizers.delete, name="recognizer-delete"),
     path("manage/<slug:slug>/roll-back/", versions.roll_back, name="roll-back"),
     # labels and pictures
     path("manage/<slug:slug>/labels/new/", recognizers.add_label, name="label-new"),
@@ -43,4 +44,5 @@ urlpatterns = [
     path("manage/<slug:slug>/versions/<int:number>/", versions.show, name="version"),
     path("manage/<slug:slug>/versions/<int:number>/publish/", versions.publish, name="publish"),
     path("manage/<slug:slug>/versions/<int:number>/download/", versions.download, name="version-download"),
+    path("manage/<slug:slug>/versions/<int:number>/delete/", versions.delete, name="version-delete"),
 ]

@@ -268,7 +268,8 @@ class TrainingRun(models.Model):
             recognizer = Recognizer.objects.select_for_update().get(pk=self.recognizer_id)
             self.write(state=self.State.SUCCEEDED, ended_at=timezone.now())
             last = recognizer.versions.aggregate(last=models.Max("number"))["last"] or 0
-            version.number = last + 1
+            made = recognizer.runs.filter(state=self.State.SUCCEEDED).count()  # some may have been deleted
+            version.number = max(last + 1, made)
             version.pk, version._state.adding = None, True  # also after a try that was rolled back
             version.save()
             if self.publish_when_done and not version.trouble_sentence:

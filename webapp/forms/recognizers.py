@@ -35,6 +35,26 @@ class RecognizerForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # o
         return slug
 
 
+class DeletionForm(WithLooks, forms.Form):
+    """The address of a recognizer, typed so that nobody deletes another one than was meant."""
+
+    address = forms.CharField(
+        label=_("Its address, to be sure"),
+        widget=forms.TextInput({"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, recognizer: Recognizer, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.slug = recognizer.slug
+        self.fields["address"].help_text = _("Type “%(slug)s”.") % {"slug": recognizer.slug}
+
+    def clean_address(self) -> str:
+        address: str = self.cleaned_data["address"]
+        if address != self.slug:
+            raise forms.ValidationError(_("This is not its address. Nothing was deleted."))
+        return address
+
+
 class LabelNamesForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
     """The names of a label; its key stays, for versions and class folders go by it."""
 

@@ -7,10 +7,14 @@ from django.db.models import Count, Max, Prefetch, RestrictedError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
 
+from classifier.models import Prediction
+from training import storage
+from training.errors import StillInUse
 from training.models import Label, ModelVersion, Recognizer, TrainingRun
 from webapp.forms.pictures import upload_forms
-from webapp.forms.recognizers import LabelForm, LabelNamesForm, RecognizerForm
+from webapp.forms.recognizers import DeletionForm, LabelForm, LabelNamesForm, RecognizerForm
 from webapp.forms.versions import RollBackForm
 from webapp.guards import StaffRequest, staff_required
 from webapp.next_step import next_step
@@ -76,6 +80,39 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
         "roll_back_form": RollBackForm(),
     }
     return render(request, "recognizers/show.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required
+def delete(request: HttpRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    form = DeletionForm(request.POST if request.method == "POST" else None, recognizer=recognizer)
+    name, obstacle = recognizer.name, None
+    try:
+        if form.is_valid():
+            recognizer.remove()
+            messages.success(request, _("“%(recognizer)s” is deleted.") % {"recognizer": name})
+            return redirect("dashboard")
+        recognizer.check_removable()
+    except StillInUse as error:
+        obstacle = error
+    context = {
+        "form": form,
+        "recognizer": recognizer,
+        "obstacle": obstacle,
+        "num_bytes": storage.bytes_below(recognizer.folders()),
+        "num_pictures": recognizer.pictures.count(),
+        "num_runs": recognizer.runs.count(),
+        "num_versions": recognizer.versions.count(),
+        "num_answers": Prediction.objects.filter(version__recognizer=recognizer).count(),
+    }
+    return render(request, "recognizers/delete.html", context, status=_status_of(form, obstacle))
+
+
+def _status_of(form: DeletionForm, obstacle: StillInUse | None) -> int:
+    if not form.is_bound:
+        return 200
+    return 409 if obstacle else 400
 
 
 @staff_required

@@ -6,9 +6,10 @@ from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from training.errors import BrokenArtifact, TrainingError
+from training import storage
+from training.errors import BrokenArtifact, StillInUse, TrainingError
 from training.models import ModelVersion, Recognizer
 from webapp.confusion import confusion_rows
 from webapp.forms.looks import sentences
@@ -69,6 +70,29 @@ def roll_back(request: StaffRequest, slug: str) -> HttpResponse:
     else:
         messages.success(request, _("Version %(number)d answers again.") % {"number": version.number})
     return redirect("recognizer", slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required
+def delete(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    version = _version(slug, number)
+    obstacle = None
+    try:
+        if request.method == "POST":
+            version.remove()
+            messages.success(request, _("Version %(number)d is deleted.") % {"number": number})
+            return redirect("recognizer", slug)
+        version.check_removable()
+    except StillInUse as error:
+        obstacle = error
+    context = {
+        "version": version,
+        "recognizer": version.recognizer,
+        "obstacle": obstacle,
+        "num_bytes": storage.bytes_below([version.folder]),
+        "num_answers": version.predictions.count(),
+    }
+    return render(request, "versions/delete.html", context, status=409 if request.method == "POST" else 200)
 
 
 @require_safe

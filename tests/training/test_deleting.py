@@ -1,0 +1,204 @@
+"""Versions and recognizers go with all that is theirs, unless somebody relies on them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from classifier.models import Prediction
+from tests.training.test_storage import _either_store, _in_s3, s3_address  # noqa: F401  fixtures
+from training import storage
+from training.errors import StillInUse
+from training.models import Label, ModelVersion, Picture, PictureImport, Recognizer, TrainingRun
+
+pytestmark = pytest.mark.django_db
+PREDICTION: dict[str, Any] = {"label": "circle", "probability": 0.9, "scores": [], "source": "page", "milliseconds": 1}
+
+
+@pytest.fixture
+def fill(add_pictures, make_version) -> Callable[[Recognizer], None]:
+    """Gives a recognizer everything it can have."""
+
+    def fill(recognizer: Recognizer) -> None:
+        add_pictures(recognizer, count=2)
+        for version in (make_version(recognizer), make_version(recognizer)):
+            ModelVersion.objects.filter(recognizer=recognizer).update(is_active=False)
+            ModelVersion.objects.filter(pk=version.pk).update(is_active=True)
+            version.activations.create(recognizer=recognizer, kind="publish")
+            version.predictions.create(**PREDICTION)
+        run = recognizer.runs.create(config={}, state="failed", ended_at=timezone.now())
+        run.epochs.create(
+            number=1, loss=1, accuracy=0, val_loss=1, val_accuracy=0, learning_rate=1, pictures_per_second=1, seconds=1
+        )
+        for name in ("manifest.json", "1-1-0.npz"):
+            storage.keep_bytes(b"state", f"{run.folder}/{name}")
+        run.checkpoints.create(lease=1, epoch=1, file=f"{run.folder}/1-1-0.npz", sha256="", num_bytes=5)
+        archive = f"imports/{recognizer.slug}.zip"
+        storage.keep_bytes(b"zip", archive)
+        recognizer.imports.create(name="birds.zip", archive=archive)
+
+    return fill
+
+
+def vars_of(version: ModelVersion) -> dict[str, Any]:
+    """What a further version of the same recognizer can be made from."""
+    own = ("id", "number", "run", "folder", "is_active")
+    return {field.name: getattr(version, field.name) for field in version._meta.fields if field.name not in own}
+
+
+def files_of(data_dir: Path) -> set[Path]:
+    return {path for path in data_dir.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def commits(django_capture_on_commit_callbacks):
+    """What waits for the commit is done at the end of each block, as outside of a test."""
+    return django_capture_on_commit_callbacks
+
+
+# --- versions
+@pytest.mark.usefixtures("_either_store")
+def test_a_version_goes_with_its_answers_and_files_and_its_run_stays(recognizer, make_version, commits):
+    version = make_version(recognizer)
+    version.predictions.create(**PREDICTION)
+    name = f"{version.folder}/network.h5"
+    storage.keep_bytes(b"H5", name)
+    storage.local_path(name)
+
+    with commits(execute=True):
+        version.remove()
+
+    assert not ModelVersion.objects.exists()
+    assert not Prediction.objects.exists()
+    assert TrainingRun.objects.get().made is None
+    assert not storage.local_path(name).exists()
+
+
+def test_the_version_in_use_is_not_deleted(version):
+    with pytest.raises(StillInUse) as refusal:
+        version.remove()
+
+    assert str(refusal.value) == "Version 1 is in use. Publish or roll back to another first."
+    version.check_h5()
+
+
+def test_it_is_the_row_that_says_whether_a_version_is_in_use(recognizer, make_version):
+    seen_before = make_version(recognizer)
+    ModelVersion.objects.update(is_active=True)
+
+    with pytest.raises(StillInUse):
+        seen_before.remove()
+
+
+def test_the_history_does_not_lead_back_to_a_deleted_version(recognizer, make_version, commits):
+    first, second, third = (make_version(recognizer) for _ in range(3))
+    for version in (first, second, third):
+        version.publish(None)
+
+    with commits(execute=True):
+        ModelVersion.objects.get(pk=second.pk).remove()
+
+    assert recognizer.version_before == first
+
+
+def test_no_version_gets_the_number_of_a_deleted_one(recognizer, make_version):
+    first, second = make_version(recognizer), make_version(recognizer)
+    second.remove()
+    run = recognizer.runs.create(config={}, state="evaluating", lease=1, heartbeat=timezone.now())
+    third = ModelVersion(**{**vars_of(first), "run": run, "folder": "versions/third"})
+
+    run.succeed(third)
+
+    assert third.number == 3
+
+
+def test_a_file_that_cannot_be_removed_is_left_to_the_cleaning(recognizer, make_version, commits, monkeypatch, caplog):
+    def refuse(*args: object, **options: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    version = make_version(recognizer)
+    folder = version.folder
+
+    with commits(execute=True), caplog.at_level(logging.ERROR):
+        version.remove()
+
+    assert not ModelVersion.objects.exists()
+    assert folder in caplog.text
+
+
+# --- recognizers
+def test_no_file_of_a_recognizer_is_left_behind(fill, settings, commits):
+    kept = Recognizer.objects.create(slug="kept", name_en="Kept")
+    fill(kept)
+    before = files_of(settings.DATA_DIR)
+    gone = Recognizer.objects.create(slug="gone", name_en="Gone", is_public=False)
+    fill(gone)
+
+    with commits(execute=True):
+        gone.remove()
+
+    assert files_of(settings.DATA_DIR) == before
+    assert Recognizer.objects.get() == kept
+    for model, count in (
+        (Picture, 2),
+        (Label, 1),
+        (ModelVersion, 2),
+        (Prediction, 2),
+        (TrainingRun, 3),
+        (PictureImport, 1),
+    ):
+        assert model.objects.count() == count, model
+
+
+@pytest.mark.usefixtures("_in_s3")
+def test_no_file_of_a_recognizer_is_left_in_s3(fill, settings, commits):
+    recognizer = Recognizer.objects.create(slug="gone", name_en="Gone", is_public=False)
+    fill(recognizer)
+    assert recognizer.pictures.first().path.exists()
+
+    with commits(execute=True):
+        recognizer.remove()
+
+    assert [file for folder in ("pictures", "checkpoints", "imports") for file in storage.files_below(folder)] == []
+    assert files_of(settings.DATA_DIR / "cache") == set()
+
+
+def test_a_recognizer_that_visitors_use_is_not_deleted(recognizer, version):
+    with pytest.raises(StillInUse, match="Visitors use it"):
+        recognizer.remove()
+
+    assert Recognizer.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["queued", "preparing", "training", "evaluating"])
+def test_a_recognizer_with_a_run_that_waits_or_works_is_not_deleted(state, recognizer):
+    run = recognizer.runs.create(config={}, state=state, lease=1, heartbeat=timezone.now())
+
+    with pytest.raises(StillInUse, match=f"Cancel run {run.pk} first"):
+        recognizer.remove()
+
+    assert Recognizer.objects.exists()
+
+
+def test_a_recognizer_for_staff_only_is_deleted_with_its_version_in_use(recognizer, version):
+    Recognizer.objects.update(is_public=False)
+
+    recognizer.remove()
+
+    assert not Recognizer.objects.exists()
+
+
+def test_files_stay_where_the_deletion_was_undone(recognizer, add_pictures, commits):
+    (picture,) = add_pictures(recognizer)
+    recognizer.runs.create(config={})
+
+    with commits(execute=True), pytest.raises(StillInUse):
+        recognizer.remove()
+
+    assert picture.path.exists()
