@@ -7,14 +7,15 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from training import imports, process, queue, reconciler
+from training import imports, process, queue, reconciler, retention
 from training.hardware import this_machine
 from training.workers import presence
 
 
 @shared_task(name=queue.TRAIN_RUN)
 def train_run(run_id: int) -> None:
-    process.carry_out(run_id, has_gpu=this_machine().has_gpu)
+    if process.carry_out(run_id, has_gpu=this_machine().has_gpu):
+        retention.follow(retention.FOLDER_RULES)  # the clock may be on another machine
 
 
 @shared_task(name=queue.READ_IMPORT)

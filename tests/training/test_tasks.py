@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -51,6 +52,17 @@ def test_a_training_task_that_runs_twice_trains_once(run: TrainingRun) -> None:
 
     run.refresh_from_db()
     assert (run.state, run.attempts, run.lease) == (TrainingRun.State.FAILED, 1, 1)  # for want of pictures
+
+
+@pytest.mark.usefixtures("_real_processes")
+def test_after_a_run_the_machine_it_ran_on_is_cleaned_up(run: TrainingRun) -> None:
+    unused = storage.working_folder("cache/pixels") / "unused.npy"
+    unused.touch()
+    os.utime(unused, (0, 0))
+
+    tasks.train_run(run.pk)
+
+    assert not unused.exists()
 
 
 def test_a_worker_that_shuts_down_stops_its_training() -> None:
