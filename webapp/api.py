@@ -28,6 +28,7 @@ from training.models import ModelVersion, Recognizer, TrainingRun
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import NoPicture, TooLarge
 from webapp.guards import StaffRequest
+from webapp.metrics import count_refusal
 
 
 class StaffSession(SessionAuth):
@@ -107,6 +108,11 @@ class RunOut(Schema):
     error: str
     config: dict[str, Any]
     publish_when_done: bool
+    needs_gpu: bool
+    attempts: int
+    resumed_from: int  # epochs that the latest attempt found done
+    interruption: str  # why the attempt before it was cut off
+    can_go_on: bool  # it failed, but what it had learned is kept
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -133,6 +139,9 @@ class RunOut(Schema):
         return run.made.number if run.made else None
 
 
+RUN_OPTIONS = ("publish_when_done", "needs_gpu")  # beside the settings
+
+
 def settings_schema() -> dict[str, Any]:
     """The training settings as OpenAPI shows them; TrainingConfig says what each means and may be."""
     limits = ("minimum", "maximum")
@@ -142,7 +151,7 @@ def settings_schema() -> dict[str, Any]:
         | ({"enum": list(each.metadata["choices"])} if each.metadata["choices"] else {})
         for each in fields(TrainingConfig)
     }
-    properties["publish_when_done"] = {"type": "boolean", "default": False}
+    properties |= {name: {"type": "boolean", "default": False} for name in RUN_OPTIONS}
     schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
@@ -153,6 +162,7 @@ def small_enough(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
     @wraps(run)
     def checked(request: HttpRequest, **parameters: Any) -> HttpResponse:
         if is_oversized(request):
+            count_refusal(TooLarge(), Prediction.Source.API)
             return refuse(request, TooLarge())
         return run(request, **parameters)
 
@@ -197,14 +207,15 @@ def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
     openapi_extra=settings_schema(),
 )
 def start_run(request: StaffRequest, slug: str, settings: Body[dict[str, Any]]) -> Any:
-    """What is left out takes the network's own default."""
+    """What is left out takes the network's own default. With `needs_gpu` the run waits for a worker that has one."""
     recognizer = get_object_or_404(Recognizer, slug=slug)
-    publish_when_done = settings.pop("publish_when_done", False)
-    if not isinstance(publish_when_done, bool):
-        raise WrongConfig(N_("publish_when_done must be true or false."))
+    options = {name: settings.pop(name, False) for name in RUN_OPTIONS}
+    for name, value in options.items():
+        if not isinstance(value, bool):
+            raise WrongConfig(N_("%(name)s must be true or false."), name=name)
     network = str(settings.get("network", TrainingConfig.network))
     config = TrainingConfig.for_network(network, settings)
-    run = recognizer.runs.create(config=config.to_dict(), started_by=request.user, publish_when_done=publish_when_done)
+    run = recognizer.runs.create(config=config.to_dict(), started_by=request.user, **options)
     transaction.on_commit(run.nudge)
     return Status(201, run)
 
@@ -218,6 +229,42 @@ def show_run(request: HttpRequest, pk: int) -> Any:
     return get_object_or_404(TrainingRun.objects.select_related("recognizer", "version"), pk=pk)
 
 
+@api.post(
+    "/runs/{int:pk}/go-on",
+    response={200: RunOut, frozenset({401, 403, 404, 409}): Refusal},
+    summary="Go on with a failed run",
+)
+def go_on(request: StaffRequest, pk: int) -> Any:
+    """It goes on from what it had learned. 409: it has not failed, or nothing of it is kept."""
+    run = show_run(request, pk)
+    if not run.go_on():
+        return _refusal(request, _("The run cannot go on: it has not failed, or nothing of it is kept."), 409)
+    transaction.on_commit(run.nudge)
+    return show_run(request, pk)
+
+
+@api.delete(
+    "/recognizers/{slug}",
+    response={204: None, frozenset({401, 403, 404, 409}): Refusal},
+    summary="Delete a recognizer with its pictures, runs, versions and answers",
+)
+def delete_recognizer(request: HttpRequest, slug: str) -> Any:
+    """409: visitors use it, or a run of it waits or works."""
+    get_object_or_404(Recognizer, slug=slug).remove()
+    return Status(204, None)
+
+
+@api.delete(
+    "/recognizers/{slug}/versions/{int:number}",
+    response={204: None, frozenset({401, 403, 404, 409}): Refusal},
+    summary="Delete a version with its files and answers",
+)
+def delete_version(request: HttpRequest, slug: str, number: int) -> Any:
+    """Its run stays. 409: it is in use."""
+    get_object_or_404(ModelVersion, recognizer__slug=slug, number=number).remove()
+    return Status(204, None)
+
+
 # --- refusals
 @api.exception_handler(TrainingError)
 def refuse(request: HttpRequest, error: TrainingError) -> HttpResponse:
@@ -227,6 +274,7 @@ def refuse(request: HttpRequest, error: TrainingError) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def refuse_parameters(request: HttpRequest, error: ValidationError) -> HttpResponse:
     if any(each["loc"][0] == "file" for each in error.errors):
+        count_refusal(NoPicture(), Prediction.Source.API)
         return refuse(request, NoPicture())
     return _refusal(request, "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors), 400)
 

@@ -40,6 +40,7 @@ urlpatterns = [
     path("manage/runs/<int:pk>/", runs.show, name="run"),
     path("manage/runs/<int:pk>/status/", runs.status, name="run-status"),
     path("manage/runs/<int:pk>/cancel/", runs.cancel, name="run-cancel"),
+    path("manage/runs/<int:pk>/go-on/", runs.go_on, name="run-go-on"),
     # versions
     path("manage/<slug:slug>/versions/<int:number>/", versions.show, name="version"),
     path("manage/<slug:slug>/versions/<int:number>/publish/", versions.publish, name="publish"),

@@ -25,6 +25,7 @@ function show(page, run) {
   const end = find("expected-end");
   end?.replaceChildren(run.expected_end ? timeElement(run.expected_end) : end.dataset.unknown);
   for (const element of page.querySelectorAll("[data-text]")) showText(element, run[element.dataset.text]);
+  showWaiting(page, run);
   if (run.epochs.length) showLatest(page, run.epochs.at(-1));
   find("epochs").replaceChildren(...run.epochs.map(tableRow));
   drawCurves(find("curves"), run);
@@ -42,6 +43,20 @@ function showText(element, text) {
   const isAtEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - 5;
   element.textContent = text;
   if (isAtEnd) element.scrollTop = element.scrollHeight;
+}
+
+// Only the page of a run that has not ended says what it waits for.
+function showWaiting(page, run) {
+  const waiting = page.querySelector("[data-waiting]");
+  if (!waiting) return;
+  waiting.hidden = run.state !== "queued";
+  waiting.querySelector("[data-workers]").replaceChildren(...run.workers.map(listItem));
+}
+
+function listItem(text) {
+  const item = document.createElement("li");
+  item.textContent = text;
+  return item;
 }
 
 function showLatest(page, epoch) {

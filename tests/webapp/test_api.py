@@ -6,9 +6,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from classifier.models import Prediction
 from tests.webapp.uploads import BAD_FILES, upload
+from training.config import TrainingConfig
 from training.models import TrainingRun
 
 CLASSIFY = "/api/v1/recognizers/shapes/classify"
@@ -132,7 +134,7 @@ def test_the_description_of_the_api_names_every_training_setting(client, db):
     body = schema["paths"]["/api/v1/recognizers/{slug}/runs"]["post"]["requestBody"]
     settings = body["content"]["application/json"]["schema"]["properties"]
     assert settings["epochs"]["maximum"] == 1000
-    assert "publish_when_done" in settings
+    assert {"publish_when_done", "needs_gpu"} <= set(settings)
 
 
 def test_the_page_about_the_api_brings_its_own_scripts(client, db):
@@ -154,6 +156,13 @@ def test_staff_start_a_run(staff_client, staff, recognizer):
     assert (run.publish_when_done, run.started_by) == (True, staff)
 
 
+def test_a_run_may_wait_for_a_gpu(staff_client, recognizer):
+    answer = post(staff_client, {"network": "cnn", "needs_gpu": True})
+
+    assert answer.json()["needs_gpu"] is True
+    assert TrainingRun.objects.get().needs_gpu
+
+
 def test_a_started_run_is_nudged(staff_client, recognizer, monkeypatch, django_capture_on_commit_callbacks):
     nudged = []
     monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
@@ -171,7 +180,8 @@ def test_a_started_run_is_nudged(staff_client, recognizer, monkeypatch, django_c
         ({"epochs": 0}, "1 … 1000"),
         ({"network": "vgg"}, "mobilenetv2"),
         ({"network": ["cnn"]}, "network"),
-        ({"publish_when_done": "yes"}, "true or false"),
+        ({"publish_when_done": "yes"}, "publish_when_done must be true or false"),
+        ({"needs_gpu": 1}, "needs_gpu must be true or false"),
     ],
 )
 def test_a_wrong_setting_starts_nothing(staff_client, recognizer, chosen, words):
@@ -228,6 +238,41 @@ def test_staff_see_how_a_run_goes(staff_client, version):
     assert (answer["state"], answer["version"], answer["error"]) == ("succeeded", 1, "")
     assert answer["epochs"][0]["val_accuracy"] == 0.7
     assert answer["config"] == json.loads(json.dumps(run.config))
+
+
+@pytest.fixture
+def failed(recognizer):
+    """A run of which two epochs are kept."""
+    run = recognizer.runs.create(
+        config=TrainingConfig().to_dict(),
+        state=TrainingRun.State.FAILED,
+        ended_at=timezone.now(),
+        error_sentence={"template": "No space left.", "params": {}},
+    )
+    run.checkpoints.create(lease=1, epoch=2, file="checkpoints/1/1-2", num_bytes=1)
+    return run
+
+
+def test_a_failed_run_goes_on(staff_client, failed):
+    assert staff_client.get(f"/api/v1/runs/{failed.pk}").json()["can_go_on"] is True
+
+    answer = staff_client.post(f"/api/v1/runs/{failed.pk}/go-on").json()
+
+    assert (answer["state"], answer["interruption"]) == ("queued", "No space left.")
+    assert (answer["attempts"], answer["can_go_on"]) == (0, False)
+
+
+def test_a_run_of_which_nothing_is_kept_cannot_go_on(staff_client, failed):
+    failed.checkpoints.all().delete()
+
+    answer = staff_client.post(f"/api/v1/runs/{failed.pk}/go-on")
+
+    assert answer.status_code == 409
+    assert "cannot go on" in answer.json()["detail"]
+
+
+def test_a_visitor_cannot_let_a_run_go_on(client, failed):
+    assert client.post(f"/api/v1/runs/{failed.pk}/go-on").status_code == 401
 
 
 def test_a_visitor_sees_no_run(client, version):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
 from training.config import TrainingConfig
-from training.models import TrainingRun
+from training.models import TrainingRun, Worker
 
 pytestmark = pytest.mark.django_db
 CONFIG = TrainingConfig.for_network("lenet5", {"epochs": 4})
@@ -53,6 +56,45 @@ def run(recognizer, staff):
     )
     run.epochs.create(number=1, **EPOCH)
     return run
+
+
+@pytest.fixture
+def queued(recognizer):
+    return recognizer.runs.create(config=CONFIG.to_dict())
+
+
+@pytest.fixture
+def make_worker():
+    def make(host, *, num_gpus=0, seconds_ago=0):
+        now = timezone.now()
+        return Worker.objects.create(
+            name=f"train@{host}",
+            host=host,
+            device="A GPU" if num_gpus else "A CPU",
+            num_gpus=num_gpus,
+            num_cores=4,
+            memory_bytes=8 * 2**30,
+            started_at=now,
+            seen_at=now - timedelta(seconds=seconds_ago),
+        )
+
+    return make
+
+
+def keep_checkpoint(run, epoch, step=0):
+    run.checkpoints.create(lease=1, epoch=epoch, step=step, file=f"checkpoints/{run.pk}/1-{epoch}", num_bytes=1)
+
+
+def fail(run, template="No space left.", **params):
+    TrainingRun.objects.filter(pk=run.pk).update(
+        state=TrainingRun.State.FAILED,
+        ended_at=timezone.now(),
+        error_sentence={"template": template, "params": params},
+    )
+
+
+def status_of(client, run):
+    return client.get(f"/manage/runs/{run.pk}/status/").json()
 
 
 @pytest.mark.parametrize(
@@ -113,7 +155,7 @@ def test_a_run_is_started(staff_client, staff, trainable):
 
 def test_starting_tells_a_worker(staff_client, trainable, django_capture_on_commit_callbacks, monkeypatch):
     nudged = []
-    monkeypatch.setattr("training.queue.nudge", lambda task, pk: nudged.append(pk))
+    monkeypatch.setattr("training.queue.nudge", lambda task, pk, **options: nudged.append(pk))
 
     with django_capture_on_commit_callbacks(execute=True):
         staff_client.post("/manage/shapes/train/", form_data())
@@ -142,7 +184,8 @@ def test_a_setting_that_does_not_fit_is_refused(staff_client, trainable, changes
 
 
 def test_a_failed_run_is_run_again_with_its_settings(staff_client, trainable):
-    run = trainable.runs.create(config=CONFIG.changed({"epochs": 77}).to_dict(), state=TrainingRun.State.FAILED)
+    run = trainable.runs.create(config=CONFIG.changed({"epochs": 77}).to_dict())
+    fail(run)
 
     page = staff_client.get(f"/manage/shapes/train/?from={run.pk}").content.decode()
 
@@ -177,8 +220,7 @@ def test_a_status_asks_few_questions(staff_client, run, django_assert_max_num_qu
 
 
 def test_a_failed_run_says_why_and_what_to_do(staff_client, run):
-    sentence = {"template": "Out of memory at batch size %(size)d. Choose a smaller one.", "params": {"size": 32}}
-    TrainingRun.objects.update(state=TrainingRun.State.FAILED, error_sentence=sentence)
+    fail(run, "Out of memory at batch size %(size)d. Choose a smaller one.", size=32)
 
     page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
@@ -204,7 +246,7 @@ def test_a_running_run_is_asked_to_end(staff_client, run):
 
 
 def test_a_run_that_has_ended_is_not_cancelled(staff_client, run):
-    TrainingRun.objects.update(state=TrainingRun.State.SUCCEEDED)
+    fail(run)
 
     page = staff_client.post(f"/manage/runs/{run.pk}/cancel/", follow=True).content.decode()
 
@@ -224,3 +266,177 @@ def test_all_runs_are_listed_with_few_questions(staff_client, version, run, djan
 
     assert "Page 2 of 2" in page
     assert "training" in page
+
+
+# --- workers, and what a run waits for
+def test_a_run_that_waits_says_who_could_take_it(staff_client, queued, make_worker):
+    make_worker("alpha")
+    make_worker("silent", seconds_ago=61)
+
+    page = staff_client.get(f"/manage/runs/{queued.pk}/").content.decode()
+
+    assert "It waits for a worker." in page
+    assert "alpha · A CPU" in page
+    assert "silent" not in page
+
+
+def test_without_a_worker_the_page_says_how_to_start_one(staff_client, queued):
+    assert "Start one on a training host with “honcho start worker”" in status_of(staff_client, queued)["waits_for"]
+    assert "Start one on a training host" in staff_client.get("/manage/runs/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "sentence"),
+    [
+        (0, "It waits for a worker with a GPU; none has reported for a minute."),
+        (1, "It waits for a worker with a GPU."),
+    ],
+)
+def test_a_run_that_waits_for_a_gpu_says_so(staff_client, queued, make_worker, num_gpus, sentence):
+    TrainingRun.objects.update(needs_gpu=True)
+    make_worker("alpha")
+    make_worker("beta", num_gpus=num_gpus)
+
+    assert status_of(staff_client, queued)["waits_for"] == sentence
+
+
+def test_runs_before_it_are_counted_where_no_worker_is_free(staff_client, run, queued, make_worker):
+    make_worker("alpha")
+    TrainingRun.objects.filter(pk=run.pk).update(owner="alpha:77")
+    later = queued.recognizer.runs.create(config=CONFIG.to_dict())
+
+    assert status_of(staff_client, queued)["waits_for"] == "1 run is before it."
+    assert status_of(staff_client, later)["waits_for"] == "2 runs are before it."
+
+    make_worker("beta")
+    assert status_of(staff_client, queued)["waits_for"] == "It waits for a worker."
+
+
+def test_a_run_that_waits_for_a_gpu_in_vain_is_before_nobody(staff_client, queued, make_worker):
+    make_worker("alpha")
+    TrainingRun.objects.update(needs_gpu=True)
+    later = queued.recognizer.runs.create(config=CONFIG.to_dict())
+
+    assert status_of(staff_client, later)["waits_for"] == "It waits for a worker."
+
+
+def test_a_working_run_waits_for_nobody(staff_client, run, make_worker):
+    make_worker("alpha")
+
+    assert (status_of(staff_client, run)["waits_for"], status_of(staff_client, run)["workers"]) == ("", [])
+
+
+def test_the_workers_are_listed_with_what_each_carries_out(staff_client, run, make_worker):
+    make_worker("alpha", num_gpus=1)
+    make_worker("silent", seconds_ago=61)
+    TrainingRun.objects.update(owner="alpha:77")
+
+    page = staff_client.get("/manage/runs/").content.decode()
+
+    workers = page[page.index("Workers") :]
+    assert "train@alpha" in workers
+    assert "A GPU" in workers
+    assert f'<a href="/manage/runs/{run.pk}/">Run {run.pk}</a>' in workers
+    assert "silent" not in workers
+
+
+def test_a_run_may_ask_for_a_gpu(staff_client, trainable):
+    staff_client.post("/manage/shapes/train/", form_data(needs_gpu="on"))
+
+    assert trainable.runs.get().needs_gpu
+
+
+def test_the_form_says_whether_a_worker_has_a_gpu(staff_client, trainable, make_worker):
+    assert "No worker with a GPU is running now" in staff_client.get("/manage/shapes/train/").content.decode()
+
+    make_worker("beta", num_gpus=1)
+
+    assert "One is running: A GPU on beta." in staff_client.get("/manage/shapes/train/").content.decode()
+
+
+def test_a_run_that_is_changed_asks_for_a_gpu_as_before(staff_client, trainable, queued):
+    TrainingRun.objects.update(needs_gpu=True)
+
+    page = staff_client.get(f"/manage/shapes/train/?from={queued.pk}").content.decode()
+
+    assert re.search(r'<input type="checkbox" name="needs_gpu"[^>]* checked', page)
+
+
+# --- cut off, and going on
+CUT_OFF = {"template": "The trainer was killed.", "params": {}}
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "sentence"),
+    [
+        ((3, 0), "It was cut off: The trainer was killed. It goes on after epoch 3."),
+        ((0, 20), "It was cut off: The trainer was killed. It goes on within its first epoch."),
+        (None, "It was cut off: The trainer was killed. It begins again."),
+    ],
+)
+def test_a_run_that_was_cut_off_says_why_and_how_it_goes_on(staff_client, queued, checkpoint, sentence):
+    TrainingRun.objects.update(interruption_sentence=CUT_OFF)
+    if checkpoint:
+        keep_checkpoint(queued, *checkpoint)
+
+    assert status_of(staff_client, queued)["goes_on"] == sentence
+    assert sentence in staff_client.get(f"/manage/runs/{queued.pk}/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("resumed_from", "why", "sentence"),
+    [
+        (3, CUT_OFF, "Goes on after epoch 3, after an interruption: The trainer was killed."),
+        (0, CUT_OFF, "Begins again after an interruption: The trainer was killed."),
+        (3, {}, "Goes on after epoch 3."),  # its worker was stopped in good order
+        (0, {}, ""),
+    ],
+)
+def test_a_run_that_goes_on_says_from_where(staff_client, run, resumed_from, why, sentence):
+    TrainingRun.objects.update(resumed_from=resumed_from, interruption_sentence=why)
+
+    assert status_of(staff_client, run)["goes_on"] == sentence
+
+
+def test_a_run_that_was_given_back_says_from_where_it_will_go_on(staff_client, queued):
+    keep_checkpoint(queued, 3)
+
+    assert status_of(staff_client, queued)["goes_on"] == "It goes on after epoch 3."
+
+
+def test_a_failed_run_of_which_something_is_kept_goes_on(
+    staff_client, run, monkeypatch, django_capture_on_commit_callbacks
+):
+    nudged = []
+    monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
+    fail(run)
+    keep_checkpoint(run, 1)
+    assert "Go on after epoch 1" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        staff_client.post(f"/manage/runs/{run.pk}/go-on/")
+
+    run.refresh_from_db()
+    assert (run.state, nudged) == ("queued", [run.pk])
+
+
+def test_a_failed_run_of_which_nothing_is_kept_cannot_go_on(staff_client, run):
+    fail(run)
+
+    page = staff_client.post(f"/manage/runs/{run.pk}/go-on/", follow=True).content.decode()
+
+    assert "The run cannot go on" in page
+    assert "go-on" not in page
+
+
+def test_a_run_does_not_go_on_by_a_link_or_for_a_visitor(client, staff_client, run, django_user_model):
+    assert staff_client.get(f"/manage/runs/{run.pk}/go-on/").status_code == 405
+    client.logout()
+    assert client.post(f"/manage/runs/{run.pk}/go-on/").url.startswith("/login/")
+
+
+def test_a_run_whose_version_was_deleted_says_so(staff_client, run):
+    TrainingRun.objects.update(state=TrainingRun.State.SUCCEEDED, ended_at=timezone.now())
+
+    assert "Its version was deleted." in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+    assert staff_client.get("/manage/runs/").status_code == 200

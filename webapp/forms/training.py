@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from training.config import NETWORKS, ConfigField, TrainingConfig, type_of
 from training.errors import TooFewPictures, WrongConfig
-from training.models import Recognizer
+from training.models import Recognizer, Worker
 from webapp.forms.looks import WithLooks, dress
 from webapp.plans import Plan
 from webapp.setting_names import CHOICES, SETTINGS, settings_of
@@ -22,6 +23,7 @@ class TrainingForm(WithLooks, forms.Form):
     """The settings of one run; only those that mean something to its network are asked for."""
 
     network = forms.ChoiceField(choices=[(name, name) for name in NETWORKS], widget=forms.HiddenInput)
+    needs_gpu = forms.BooleanField(label=_("Wait for a GPU"), required=False)
     publish_when_done = forms.BooleanField(
         label=_("Publish when done"),
         required=False,
@@ -34,6 +36,7 @@ class TrainingForm(WithLooks, forms.Form):
         self.recognizer = recognizer
         self.start = start
         self.initial["network"] = start.network
+        self.fields["needs_gpu"].help_text = what_a_gpu_run_meets()
         for each in settings_of(start.network):
             self.fields[each.name] = dress(form_field(each, getattr(start, each.name)))
 
@@ -57,6 +60,17 @@ class TrainingForm(WithLooks, forms.Form):
 
     def more_fields(self) -> Iterable[forms.BoundField]:
         return [self[each.name] for each in settings_of(self.start.network) if each.name not in MAIN_SETTINGS]
+
+
+def what_a_gpu_run_meets() -> str:
+    """Whether a worker with a GPU is there; a run may ask for one all the same."""
+    worker = Worker.objects.alive().with_gpu().first()
+    if worker is None:
+        return gettext("No worker with a GPU is running now: the run would wait until one starts.")
+    return gettext("Only a worker with a GPU takes the run. One is running: %(device)s on %(host)s.") % {
+        "device": worker.device,
+        "host": worker.host,
+    }
 
 
 def form_field(each: ConfigField, value: Any) -> forms.Field:
