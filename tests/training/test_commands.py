@@ -9,6 +9,9 @@ from django.core.management import CommandError, call_command
 
 from tests.drawings import SHAPES, draw, encoded, shapes_zip
 from training import process
+from training.errors import TrainingError
+from training.hardware import Hardware
+from training.management.commands import train
 from training.models import Picture, Recognizer, TrainingRun
 
 
@@ -108,11 +111,14 @@ def test_a_file_that_is_no_zip_is_refused(recognizer: Recognizer, tmp_path: Path
         (["shapes", "--set", "epochs=0"], "epochs is “0”; expected 1 … 1000"),
         (["shapes", "--network", "vgg"], "invalid choice: 'vgg'"),
         (["birds"], "no recognizer “birds”"),
+        (["shapes", "--gpu"], "TensorFlow sees no GPU on this machine"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_a_run_is_made(
-    words: list[str], reason: str, recognizer: Recognizer
+    words: list[str], reason: str, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(train, "this_machine", lambda: Hardware((), "A CPU", 2, 2**30))
+
     with pytest.raises(CommandError, match=reason):
         run("train", *words)
 
@@ -127,7 +133,7 @@ def test_a_failed_run_ends_the_command_with_its_sentence(recognizer: Recognizer)
 
 @pytest.mark.usefixtures("_real_processes")
 def test_an_interrupted_command_cancels_its_run(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(run_id: int, watch: object) -> None:
+    def interrupted(run_id: int, watch: object, **options: object) -> None:
         TrainingRun.objects.get(pk=run_id).claim("host:1")
         raise KeyboardInterrupt
 
@@ -137,6 +143,42 @@ def test_an_interrupted_command_cancels_its_run(recognizer: Recognizer, monkeypa
         run("train", "shapes")
 
     assert TrainingRun.objects.get().state == TrainingRun.State.CANCELLED
+
+
+def test_a_run_that_was_cut_off_goes_on_in_the_command(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off_once(run_id: int, watch: object, **options: object) -> bool:
+        run = TrainingRun.objects.get(pk=run_id)
+        run.claim("host:1")
+        return run.interrupt(TrainingError("Killed.")) if run.attempts == 1 else run.fail(TrainingError("No use."))
+
+    monkeypatch.setattr(process, "carry_out", cut_off_once)
+
+    with pytest.raises(CommandError, match="No use"):
+        run("train", "shapes")
+
+    assert TrainingRun.objects.get().attempts == 2
+
+
+def test_a_run_that_a_worker_took_first_is_left_to_it(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "carry_out", lambda *args, **options: False)
+
+    with pytest.raises(CommandError, match="A worker has taken run"):
+        run("train", "shapes")
+
+
+def test_a_run_on_a_gpu_says_that_it_needs_one(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "this_machine", lambda: Hardware(("A GPU",), "A CPU", 2, 2**30))
+
+    def fail(run_id: int, watch: object, *, has_gpu: bool) -> bool:
+        run = TrainingRun.objects.get(pk=run_id)
+        return run.claim("host:1", has_gpu=has_gpu) and run.fail(TrainingError("No use."))
+
+    monkeypatch.setattr(process, "carry_out", fail)
+
+    with pytest.raises(CommandError, match="No use"):
+        run("train", "shapes", "--gpu")
+
+    assert TrainingRun.objects.get().needs_gpu
 
 
 @pytest.mark.usefixtures("_real_processes")

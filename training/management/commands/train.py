@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from training import process
 from training.config import NETWORKS, TrainingConfig
 from training.errors import TrainingError
+from training.hardware import this_machine
 from training.management.progress import ProgressLine
 from training.models import Recognizer, TrainingRun
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
             metavar="NAME=VALUE",
             help="settings, such as epochs=20 filters=32,64 augmentation=flip,zoom",
         )
+        parser.add_argument("--gpu", action="store_true", help="refuse to begin where this machine has no GPU")
         parser.add_argument("--publish", action="store_true", help="publish the version when it is done")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,20 +37,31 @@ class Command(BaseCommand):
             config = TrainingConfig.for_network(options["network"], _settings(options["set"]))
         except TrainingError as error:
             raise CommandError(str(error)) from error
-        run = recognizer.runs.create(config=config.to_dict(), publish_when_done=options["publish"])
+        if options["gpu"] and not this_machine().has_gpu:
+            raise CommandError("TensorFlow sees no GPU on this machine. Leave --gpu out to train on its CPU.")
+        run = recognizer.runs.create(
+            config=config.to_dict(), needs_gpu=options["gpu"], publish_when_done=options["publish"]
+        )
         self.progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
         self.epochs_shown = 0
         try:
-            process.carry_out(run.pk, self._show)
+            self._see_through(run)
         except KeyboardInterrupt:
             run.refresh_from_db()
             run.end_cancelled()
             raise CommandError("Cancelled.") from None
         self.progress.end()
-        run.refresh_from_db()
         self._conclude(run)
 
+    def _see_through(self, run: TrainingRun) -> None:
+        """Carry the run out until it has ended: one that was cut off waits again, and goes on here."""
+        while not run.has_ended:
+            if not process.carry_out(run.pk, self._show, has_gpu=run.needs_gpu):
+                raise CommandError(f"A worker has taken run {run.pk} over; its page shows how it goes.")
+            run.refresh_from_db()
+
     def _show(self, run: TrainingRun) -> None:
+        self.epochs_shown = min(self.epochs_shown, run.epochs_done)  # an attempt may repeat the latest one
         for epoch in run.epochs.filter(number__gt=self.epochs_shown):
             self.progress.end()
             self.epochs_shown = epoch.number
