@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
+from django.test import Client
 
 from classifier.answer import Answer, Score
 from classifier.models import Prediction
@@ -151,3 +152,33 @@ def test_nothing_is_left_after_a_deletion_by_hand(staff_client, recognizer, add_
         for table in ("picture", "label", "trainingrun", "modelversion"):
             cursor.execute(f"SELECT count(*) FROM training_{table}")  # noqa: S608  names of ours
             assert cursor.fetchone() == (0,)
+
+
+# --- the API
+API = "/api/v1/recognizers/shapes"
+
+
+@pytest.mark.parametrize("address", [API, f"{API}/versions/1"])
+def test_the_api_deletes_for_staff_only(address, staff_client, unused):
+    assert Client().delete(address).status_code == 401
+    assert ModelVersion.objects.exists()
+
+    assert staff_client.delete(address).status_code == 204
+    assert not ModelVersion.objects.exists()
+
+
+@pytest.mark.parametrize(("address", "sentence"), [(API, "Visitors use it."), (f"{API}/versions/1", "is in use.")])
+def test_the_api_refuses_to_delete_what_is_in_use(address, sentence, staff_client, version):
+    answer = staff_client.delete(address)
+
+    assert answer.status_code == 409
+    assert sentence in answer.json()["detail"]
+    assert ModelVersion.objects.exists()
+
+
+def test_the_api_deletes_nothing_without_the_forms_token(staff, unused):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(staff, "django.contrib.auth.backends.ModelBackend")
+
+    assert client.delete(API).status_code == 403
+    assert ModelVersion.objects.exists()
