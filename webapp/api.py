@@ -265,28 +265,6 @@ def delete_version(request: HttpRequest, slug: str, number: int) -> Any:
     return Status(204, None)
 
 
-@api.delete(
-    "/recognizers/{slug}",
-    response={204: None, frozenset({401, 403, 404, 409}): Refusal},
-    summary="Delete a recognizer with its pictures, runs, versions and answers",
-)
-def delete_recognizer(request: HttpRequest, slug: str) -> Any:
-    """409: visitors use it, or a run of it waits or works."""
-    get_object_or_404(Recognizer, slug=slug).remove()
-    return Status(204, None)
-
-
-@api.delete(
-    "/recognizers/{slug}/versions/{int:number}",
-    response={204: None, frozenset({401, 403, 404, 409}): Refusal},
-    summary="Delete a version with its files and answers",
-)
-def delete_version(request: HttpRequest, slug: str, number: int) -> Any:
-    """Its run stays. 409: it is in use."""
-    get_object_or_404(ModelVersion, recognizer__slug=slug, number=number).remove()
-    return Status(204, None)
-
-
 # --- refusals
 @api.exception_handler(TrainingError)
 def refuse(request: HttpRequest, error: TrainingError) -> HttpResponse:
