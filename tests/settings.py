@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 
-for name in ("ALLOWED_HOSTS", "HTTPS", "DEBUG", "ENGINE", "STORAGE_URL", "SECRET_KEY"):
+for name in ("ALLOWED_HOSTS", "HTTPS", "DEBUG", "ENGINE", "STORAGE_URL", "SECRET_KEY", "LOG_FORMAT", "METRICS_TOKEN"):
     os.environ.pop(name, None)
 
 if "DISCERN_TESTS" not in os.environ:  # a process that a test starts shares the folder
