@@ -12,6 +12,7 @@ from training.errors import StillInUse, TrainingError
 from training.images import MAX_UPLOAD_BYTES
 from training.models import Recognizer
 from webapp.errors import NoPicture, TooLarge
+from webapp.metrics import count_answer, count_refusal
 
 MAX_REQUEST_BYTES = MAX_UPLOAD_BYTES + 100_000  # the form around the picture
 STATUSES = {TooLarge: 413, NoVersion: 409, StillInUse: 409, EngineUnavailable: 503}
@@ -22,13 +23,22 @@ def answer_upload(recognizer: Recognizer, upload: UploadedFile | None, source: s
 
     Raises: UnreadablePicture (NoPicture, TooLarge), NoVersion, EngineUnavailable; `status_of` has the status.
     """
+    try:
+        answer = _answer(recognizer, upload)
+    except TrainingError as error:
+        count_refusal(error, source)
+        raise
+    answer.record(source)
+    count_answer(recognizer, source, answer)
+    return answer
+
+
+def _answer(recognizer: Recognizer, upload: UploadedFile | None) -> Answer:
     if upload is None:
         raise NoPicture
     if (upload.size or 0) > MAX_UPLOAD_BYTES:
         raise TooLarge
-    answer = engine.classify(recognizer, upload.read())
-    answer.record(source)
-    return answer
+    return engine.classify(recognizer, upload.read())
 
 
 def is_oversized(request: HttpRequest, limit: int = MAX_REQUEST_BYTES) -> bool:

@@ -16,6 +16,7 @@ from training.images import MAX_UPLOAD_BYTES
 from training.models import Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import TooLarge
+from webapp.metrics import count_refusal
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def recognizer(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return _page(request, recognizer)
     if is_oversized(request):
+        count_refusal(TooLarge(), Prediction.Source.PAGE)
         return _page(request, recognizer, error=TooLarge())
     return _answer(request, recognizer)
 
