@@ -9,6 +9,8 @@ from django.urls import include, path
 from webapp.api import api
 from webapp.views import classify, health, pictures, recognizers, runs, versions
 
+handler500 = "webapp.middleware.handle_500"
+
 urlpatterns = [
     # visitors
     path("", classify.home, name="home"),
@@ -16,6 +18,8 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("language/", include("django.conf.urls.i18n")),  # name: set_language
     path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("metrics", health.show_metrics, name="metrics"),
     path("login/", auth_views.LoginView.as_view(template_name="accounts/login.html"), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
