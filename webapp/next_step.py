@@ -23,7 +23,7 @@ def next_step(recognizer: Recognizer, newest: ModelVersion | None) -> NextStep:
         return NextStep.WATCH
     active = recognizer.active_version
     is_better = newest and (active is None or newest.test_accuracy > active.test_accuracy)
-    if newest and is_better and not newest.activations.exists():
+    if newest and is_better and not newest.trouble_sentence and not newest.activations.exists():
         return NextStep.PUBLISH
     if active:
         return NextStep.TRY

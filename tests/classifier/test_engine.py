@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from classifier import engine as engine_module
 from classifier.engine import Engine, OpenVersion, open_h5, open_twin
 from classifier.errors import EngineUnavailable, NoVersion
+from classifier.models import FailedOpening
 from tests.drawings import SHAPES, draw, encoded
-from training.artifact import Network
+from training.artifact import Network, sha256_of
 from training.errors import BrokenArtifact, UnreadablePicture
 from training.images import load_pixels
 from training.models import ModelVersion, Recognizer
@@ -39,6 +43,13 @@ def constant(version: ModelVersion) -> Network:
 def spoil(version: ModelVersion) -> None:
     for path in version.twin_paths:
         path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def wait_until(happens: Callable[[], bool], *, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
@@ -192,6 +203,40 @@ def test_closing_all_opens_them_anew(version: ModelVersion) -> None:
     assert opened == [1, 1]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_swaps_under_load_give_no_error_even_where_the_new_version_is_harmed(
+    engine: Engine, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    published: list[int] = [1]
+    is_over = threading.Event()
+
+    def ask(_: int) -> set[int]:
+        numbers: set[int] = set()
+        while not is_over.is_set():
+            numbers.add(engine.classify(recognizer, PICTURE).version.number)
+        return numbers
+
+    def publish_by_turns(_: int) -> set[int]:
+        try:
+            for number in range(6):
+                newer = make_version(recognizer)
+                newer.verify()
+                if number % 2:
+                    spoil(newer)  # between the check and the first answer
+                with transaction.atomic():
+                    newer.activate(None)
+                if not number % 2:
+                    published.append(newer.number)
+                    wait_until(lambda number=newer.number: engine.opened(recognizer).version.number == number)
+        finally:
+            is_over.set()
+        return set()
+
+    seen = in_threads(4, lambda number: (ask if number else publish_by_turns)(number))
+
+    assert set().union(*seen) == set(published)
+
+
 # --- broken files
 
 
@@ -247,6 +292,195 @@ def test_a_version_that_would_not_open_is_tried_again_later(
     monkeypatch.setattr(engine_module, "RETRY_SECONDS", 0)
 
     assert engine.classify(recognizer, PICTURE).version == harmed
+
+
+def test_a_fresh_process_goes_back_to_the_last_version_that_opens(
+    engine: Engine, recognizer: Recognizer, make_version: MakeVersion
+) -> None:
+    first, second, third = (make_version(recognizer) for _ in range(3))
+    for each in (first, second, third):
+        each.publish(None)
+    spoil(second)
+    spoil(third)
+
+    answers = [engine.classify(recognizer, PICTURE) for _ in range(2)]
+
+    assert [answer.version for answer in answers] == [first, first]
+
+
+def test_where_no_version_opens_the_published_one_is_named(
+    engine: Engine, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    newer = make_version(recognizer)
+    newer.publish(None)
+    spoil(version)
+    spoil(newer)
+
+    for _ in range(2):
+        with pytest.raises(EngineUnavailable, match="Version 2 of “Shapes” cannot be opened"):
+            engine.classify(recognizer, PICTURE)
+
+
+def test_a_version_that_would_not_open_is_left_in_peace_for_a_while(version: ModelVersion) -> None:
+    tried: list[int] = []
+
+    def refuse(version: ModelVersion) -> Network:
+        tried.append(version.number)
+        raise BrokenArtifact("No.")
+
+    engine = Engine(refuse)
+    for _ in range(3):
+        with pytest.raises(EngineUnavailable):
+            engine.classify(version.recognizer, PICTURE)
+
+    assert tried == [1]
+
+
+def test_a_harmed_h5_is_noticed_before_its_twin_answers(engine: Engine, version: ModelVersion) -> None:
+    version.h5_path.write_bytes(version.h5_path.read_bytes()[:-1] + b"?")
+
+    with pytest.raises(EngineUnavailable, match=r"network\.h5 has changed"):
+        engine.classify(version.recognizer, PICTURE)
+
+
+def test_a_network_that_answers_its_own_test_wrongly_is_not_used(version: ModelVersion) -> None:
+    engine = Engine(lambda version: lambda pixels: np.float32([0.5, 0.5]))
+
+    with pytest.raises(EngineUnavailable, match="answers its own test picture otherwise"):
+        engine.classify(version.recognizer, PICTURE)
+
+
+def test_whatever_goes_wrong_at_opening_the_version_before_answers(
+    recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    def open_network(wanted: ModelVersion) -> Network:
+        if wanted != version:
+            raise MemoryError
+        return constant(wanted)
+
+    engine = Engine(open_network)
+    make_version(recognizer).publish(None)
+
+    assert engine.classify(recognizer, PICTURE).version == version
+
+
+def test_a_twin_that_openvino_cannot_read_is_a_broken_artifact(engine: Engine, version: ModelVersion) -> None:
+    structure, weights = version.twin_paths
+    structure.write_bytes(structure.read_bytes()[:500])
+    ModelVersion.objects.update(twin_sha256=sha256_of(structure, weights))
+
+    with pytest.raises(EngineUnavailable, match=r"twin\.xml \+ twin\.bin cannot be opened \(Could not determine tag"):
+        engine.classify(version.recognizer, PICTURE)
+
+
+def test_what_changes_after_it_was_opened_changes_no_answer(engine: Engine, version: ModelVersion) -> None:
+    before = engine.classify(version.recognizer, PICTURE).scores
+
+    for path in version.twin_paths:
+        path.write_bytes(b"0" * path.stat().st_size)
+
+    assert engine.classify(version.recognizer, PICTURE).scores == before
+
+
+def test_a_deleted_version_does_not_answer_in_the_place_of_one_that_will_not_open(
+    engine: Engine, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    engine.classify(recognizer, PICTURE)
+    newer = make_version(recognizer)
+    newer.publish(None)
+    spoil(newer)
+    engine.classify(recognizer, PICTURE)
+
+    version.remove()
+
+    with pytest.raises(EngineUnavailable):
+        engine.classify(recognizer, PICTURE)
+
+
+# --- what the dashboard learns
+
+
+def test_what_will_not_open_is_kept_with_its_host_and_with_what_answers_instead(
+    engine: Engine, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    newer = make_version(recognizer)
+    newer.publish(None)
+    newer.twin_paths[1].unlink()
+
+    engine.classify(recognizer, PICTURE)
+
+    failure = newer.failed_openings.get()
+    assert failure.host == socket.gethostname()
+    assert failure.reason == (
+        "twin.bin is missing. Restore it from a backup or train again. Version 1 answers instead."
+    )
+
+
+def test_what_opens_again_is_no_trouble_any_more(engine: Engine, version: ModelVersion) -> None:
+    whole = version.h5_path.read_bytes()
+    version.h5_path.write_bytes(b"")
+    with pytest.raises(EngineUnavailable):
+        engine.classify(version.recognizer, PICTURE)
+    noted = version.failed_openings.count()
+
+    version.h5_path.write_bytes(whole)
+    engine.close_all()
+    engine.classify(version.recognizer, PICTURE)
+
+    assert (noted, version.failed_openings.count()) == (1, 0)
+
+
+def test_a_database_that_takes_no_row_keeps_nobody_from_answering(
+    engine: Engine,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: MakeVersion,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = make_version(recognizer)
+    newer.publish(None)
+    spoil(newer)
+    monkeypatch.setattr(FailedOpening, "note", Mock(side_effect=OperationalError("database is locked")))
+
+    assert engine.classify(recognizer, PICTURE).version == version
+
+
+# --- is it ready
+
+
+def test_a_published_version_that_answers_its_own_test_is_ready(engine: Engine, version: ModelVersion) -> None:
+    engine.check(version.recognizer)
+    spoil(version)  # what is open needs its files no more
+
+    engine.check(version.recognizer)
+
+
+def test_without_a_publication_nothing_is_ready(engine: Engine, recognizer: Recognizer) -> None:
+    with pytest.raises(NoVersion):
+        engine.check(recognizer)
+
+
+def test_an_earlier_version_that_answers_does_not_make_the_published_one_ready(
+    engine: Engine, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    newer = make_version(recognizer)
+    newer.publish(None)
+    spoil(newer)
+    engine.classify(recognizer, PICTURE)
+
+    with pytest.raises(EngineUnavailable, match="Version 2 of “Shapes” cannot be opened: twin"):
+        engine.check(recognizer)
+
+
+def test_a_version_that_comes_to_answer_wrongly_is_not_ready(version: ModelVersion) -> None:
+    answer = version.golden().probabilities.copy()
+    engine = Engine(lambda version: lambda pixels: answer)
+    engine.check(version.recognizer)
+
+    answer[:] = answer[::-1].copy()
+
+    with pytest.raises(BrokenArtifact, match="otherwise"):
+        engine.check(version.recognizer)
 
 
 # --- the H5 itself

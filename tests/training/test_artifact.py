@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
 import pytest
 
+from tests.training.conftest import fill
 from training.artifact import (
     Provenance,
     check_files,
     load_network,
+    read_checked,
     read_golden,
     read_provenance,
     sha256_of,
@@ -113,6 +117,29 @@ def test_a_failure_while_writing_leaves_no_file(network: Any, tmp_path: Path) ->
         write_h5(network, tmp_path / "network.h5", Provenance.of("pets", MANIFEST, CONFIG), golden_input=wrong_size)
 
     assert list(tmp_path.glob("**/*.h5")) == []
+
+
+@pytest.mark.parametrize("room", [0, 8_000, 60_000])
+def test_a_full_disk_is_called_so_and_the_older_file_stays(network: Any, small_disk: Path, room: int) -> None:
+    provenance = Provenance.of("pets", MANIFEST, CONFIG)
+    path = small_disk / "network.h5"
+    older = write_h5(network, path, provenance, golden_input=PICTURE)
+    fill(small_disk, room=room)
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_h5(network, path, provenance, golden_input=PICTURE)
+
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+    assert sorted(each.name for each in small_disk.iterdir()) == ["filler", "network.h5"]
+    check_files([path], older.sha256)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "twin.bin").write_bytes(b"weights")
+    monkeypatch.setattr(Path, "read_bytes", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+
+    with pytest.raises(BrokenArtifact, match=r"twin\.bin cannot be read \(Input/output error\)"):
+        read_checked([tmp_path / "twin.bin"], "0" * 64)
 
 
 def test_a_flipped_bit_or_a_missing_file_is_noticed(h5: Path) -> None:

@@ -5,11 +5,12 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone, translation
 
-from training.artifact import H5_NAME, TWIN_NAMES
+from training.artifact import H5_NAME, TWIN_NAMES, sha256_of
 from training.config import TrainingConfig
 from training.errors import (
     BrokenArtifact,
@@ -498,3 +499,68 @@ def test_a_version_with_a_harmed_file_is_not_published_and_the_old_one_stays(
 
     assert recognizer.active_version == version
     assert recognizer.activations.count() == 1
+    assert name in recognizer.versions.get(pk=newer.pk).trouble
+
+
+def test_a_twin_that_does_not_answer_the_h5s_own_test_is_not_published(
+    recognizer: Recognizer, make_version: MakeVersion
+) -> None:
+    version = make_version(recognizer)
+    weights = np.frombuffer(version.twin_paths[1].read_bytes(), np.float32)
+    halved = np.where(np.abs(weights) > 1e-30, weights / 2, weights)  # the tiny ones are whole numbers: axes and shapes
+    version.twin_paths[1].write_bytes(halved.tobytes())
+    version.twin_sha256 = sha256_of(*version.twin_paths)
+
+    with pytest.raises(BrokenArtifact, match=r"twin\.xml \+ twin\.bin answers its own test picture otherwise"):
+        version.publish(None)
+
+
+def test_a_twin_of_pictures_of_another_size_is_not_published(version: ModelVersion) -> None:
+    golden = version.golden()
+    larger = golden._replace(pixels=np.zeros((40, 40, 3), np.uint8))
+
+    with pytest.raises(BrokenArtifact, match="cannot be opened"):
+        larger.check(version.open_twin(), "twin.xml")
+
+
+def test_what_stood_in_the_way_of_a_publication_is_forgotten_when_it_succeeds(
+    recognizer: Recognizer, make_version: MakeVersion
+) -> None:
+    version = make_version(recognizer)
+    whole = version.h5_path.read_bytes()
+    version.h5_path.write_bytes(b"")
+    with pytest.raises(BrokenArtifact):
+        version.publish(None)
+
+    version.h5_path.write_bytes(whole)
+    version.publish(None)
+
+    version.refresh_from_db()
+    assert (version.is_active, version.trouble) == (True, "")
+
+
+def test_activating_leaves_everything_as_it_was_when_its_transaction_fails(
+    recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    newer = make_version(recognizer)
+
+    with transaction.atomic():
+        newer.activate(None)
+        transaction.set_rollback(True)
+
+    assert recognizer.active_version == version
+    assert recognizer.activations.count() == 1
+    assert not newer.is_active
+
+
+def test_a_version_that_was_deleted_meanwhile_is_not_published(
+    recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    newer = make_version(recognizer)
+    newer.verify()
+    ModelVersion.objects.filter(pk=newer.pk).delete()
+
+    with pytest.raises(NotPublishable, match="Version 2 was deleted meanwhile"), transaction.atomic():
+        newer.activate(None)
+
+    assert recognizer.active_version == version

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from tests.training.conftest import fill
+from training.artifact import TWIN_NAMES, check_files
 from training.config import TrainingConfig
 from training.errors import TwinDiffers
 
@@ -54,6 +58,51 @@ def test_a_twin_of_another_network_is_not_believed(tmp_path: Path, monkeypatch: 
 
     with pytest.raises(TwinDiffers, match="differs from the H5"):
         twins.make_twin(network, tmp_path, PIXELS, answers_of(network))
+
+
+def test_a_full_disk_is_called_so_and_nothing_is_left(tmp_path: Path, small_disk: Path) -> None:
+    from training.twins import make_twin
+
+    network = build()
+    fill(small_disk)
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        make_twin(network, small_disk, PIXELS, answers_of(network))
+
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(small_disk))
+    assert [each.name for each in small_disk.iterdir()] == ["filler"]
+
+
+def test_a_disk_that_is_full_once_the_twin_is_written_keeps_the_older_twin(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import twins
+
+    network, convert = build(), twins._convert
+    older = twins.make_twin(network, small_disk, PIXELS, answers_of(network))
+
+    def convert_and_fill(network: Any, folder: Path) -> Any:
+        model = convert(network, folder)
+        fill(small_disk)
+        return model
+
+    monkeypatch.setattr(twins, "_convert", convert_and_fill)
+    with pytest.raises(OSError, match="No space left"):
+        twins.make_twin(network, small_disk, PIXELS, answers_of(network))
+
+    assert sorted(each.name for each in small_disk.iterdir()) == ["filler", *sorted(TWIN_NAMES)]
+    check_files(list(older.paths), older.sha256)
+
+
+def test_what_goes_wrong_on_a_disk_with_room_is_not_called_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import twins
+
+    monkeypatch.setattr(twins, "_convert", Mock(side_effect=RuntimeError("unknown layer")))
+
+    with pytest.raises(RuntimeError, match="unknown layer"):
+        twins.make_twin(build(), tmp_path, PIXELS, PIXELS)
 
 
 def test_a_network_that_answers_not_a_number_has_no_twin(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_dashboard_asks_few_questions_however_many_recognizers(
         other = Recognizer.objects.create(slug=f"other-{number}", name_en=f"Other {number}")
         other.runs.create(config=version.run.config)
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(8):
         staff_client.get("/manage/")
 
 

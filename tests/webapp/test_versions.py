@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.models import LabelNames
+from training.models import LabelNames, ModelVersion
 from webapp.confusion import confusion_rows
 
 pytestmark = pytest.mark.django_db
@@ -68,8 +68,61 @@ def test_a_version_whose_file_has_changed_is_not_published(staff_client, recogni
 
     page = staff_client.post("/manage/shapes/versions/2/publish/", follow=True).content.decode()
 
-    assert "alert-danger" in page
+    assert "Version 2 was not published." in page
     assert recognizer.active_version == version
+
+
+@pytest.mark.parametrize("address", ["/manage/", "/manage/shapes/", "/manage/shapes/versions/2/"])
+def test_why_a_version_was_not_published_is_said_until_one_is(staff_client, recognizer, version, make_version, address):
+    broken = make_version(recognizer)
+    broken.twin_paths[1].unlink()
+    staff_client.post("/manage/shapes/versions/2/publish/")
+    before = " ".join(staff_client.get(address).content.decode().split())
+
+    make_version(recognizer).publish(None)
+
+    assert "Version 2 could not be published: twin.bin is missing." in before
+    assert "Version 1 still answers." in before
+    assert "could not be published" not in staff_client.get(address).content.decode()
+
+
+def test_a_version_that_could_not_be_published_is_not_the_next_step(staff_client, recognizer, version, make_version):
+    broken = make_version(recognizer)
+    ModelVersion.objects.filter(pk=broken.pk).update(test_accuracy=2)
+    broken.h5_path.unlink()
+
+    page = staff_client.post("/manage/shapes/versions/2/publish/", follow=True).client.get("/manage/shapes/")
+
+    assert page.context["next_step"] == "try"
+
+
+def test_a_roll_back_to_a_harmed_version_leaves_the_one_in_use(staff_client, recognizer, version, make_version):
+    newer = make_version(recognizer)
+    newer.publish(None)
+    version.h5_path.write_bytes(b"something else")
+
+    page = staff_client.post("/manage/shapes/roll-back/", {"reason": "wrong"}, follow=True).content.decode()
+
+    assert "Nothing was rolled back." in page
+    assert "Version 1 could not be published: network.h5 has changed" in page
+    assert recognizer.active_version == newer
+
+
+@pytest.mark.parametrize("address", ["/manage/", "/manage/shapes/", VERSION])
+def test_pages_say_on_which_host_a_version_will_not_open(staff_client, version, address):
+    version.failed_openings.create(host="<web>", sentence={"template": "It is gone.", "params": {}})
+
+    page = staff_client.get(address).content.decode()
+
+    assert "Version 1 cannot be opened on &lt;web&gt;: It is gone." in page
+
+
+def test_what_would_not_open_before_the_publication_is_over(staff_client, recognizer, version, make_version):
+    version.failed_openings.create(host="web", sentence={"template": "It is gone.", "params": {}})
+    make_version(recognizer).publish(None)
+    recognizer.roll_back(None, "")
+
+    assert "cannot be opened" not in staff_client.get("/manage/").content.decode()
 
 
 def test_a_reason_that_is_too_long_is_refused(staff_client, recognizer, make_version):

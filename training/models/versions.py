@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -16,6 +16,12 @@ from training.artifact import H5_NAME, TWIN_NAMES, Golden, Network, check_files,
 from training.errors import N_, BrokenArtifact, NotPublishable, Sentence, StillInUse, say
 from training.models.recognizers import Recognizer
 from training.twins import open_twin
+
+
+class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
+    def troubled(self) -> Self:
+        """Those that could not be published when that was tried last."""
+        return self.exclude(trouble_sentence={})
 
 
 class ModelVersion(models.Model):
@@ -37,6 +43,8 @@ class ModelVersion(models.Model):
     evaluation: models.JSONField[dict[str, Any]] = models.JSONField()
     trouble_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why it was not published
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ModelVersionQuerySet.as_manager()
 
     class Meta:
         ordering = ["-number"]
@@ -94,6 +102,8 @@ class ModelVersion(models.Model):
 
         Raises: BrokenArtifact, which the row keeps as its trouble; NotPublishable if it is active already.
         """
+        if ModelVersion.objects.filter(pk=self.pk, is_active=True).exists():
+            raise self._in_use_already()
         try:
             self.verify()
         except BrokenArtifact as error:
@@ -113,11 +123,14 @@ class ModelVersion(models.Model):
             raise NotPublishable(N_("Version %(number)d was deleted meanwhile."), number=self.number)
         previous = recognizer.active_version
         if previous == self:
-            raise NotPublishable(N_("Version %(number)d is in use already."), number=self.number)
+            raise self._in_use_already()
         recognizer.versions.update(is_active=False, trouble_sentence={})  # what went wrong before this is over
         recognizer.versions.filter(pk=self.pk).update(is_active=True)
         kind = kind or Activation.Kind.PUBLISH
         self.activations.create(recognizer=recognizer, previous=previous, kind=kind, by=by, reason=reason)
+
+    def _in_use_already(self) -> NotPublishable:
+        return NotPublishable(N_("Version %(number)d is in use already."), number=self.number)
 
     def check_removable(self) -> None:
         """Raises: StillInUse while it is the version that answers."""

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from classifier.models import Prediction
+from classifier.models import FailedOpening, Prediction
 from training import storage
 from training.errors import StillInUse
 from training.models import Label, ModelVersion, Recognizer, TrainingRun
@@ -25,8 +25,12 @@ SHOWN = 5  # of each list on a recognizer's page
 @staff_required
 def dashboard(request: HttpRequest) -> HttpResponse:
     latest = TrainingRun.objects.values("recognizer").annotate(latest=Max("pk")).values("latest")
+    published = ModelVersion.objects.filter(is_active=True).prefetch_related(
+        Prefetch("failed_openings", FailedOpening.objects.standing(), to_attr="failures")
+    )
     recognizers = Recognizer.objects.with_counts().prefetch_related(
-        Prefetch("versions", ModelVersion.objects.filter(is_active=True), to_attr="published"),
+        Prefetch("versions", published, to_attr="published"),
+        Prefetch("versions", ModelVersion.objects.troubled(), to_attr="troubled"),
         Prefetch("runs", TrainingRun.objects.filter(pk__in=latest), to_attr="latest_runs"),
     )
     return render(request, "recognizers/dashboard.html", {"recognizers": recognizers})
@@ -74,6 +78,9 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
         "versions": versions,
         "activations": recognizer.activations.select_related("version", "previous", "by")[: 2 * SHOWN],
         "version_before": recognizer.version_before,
+        "answering": recognizer.active_version,
+        "troubled": recognizer.versions.troubled(),
+        "failures": FailedOpening.objects.standing().filter(version__recognizer=recognizer).select_related("version"),
         "next_step": next_step(recognizer, versions[0] if versions else None),
         **upload_forms(recognizer),
         "label_form": LabelForm(recognizer=recognizer),

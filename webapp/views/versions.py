@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from training import storage
-from training.errors import BrokenArtifact, StillInUse, TrainingError
+from training.errors import BrokenArtifact, NotPublishable, StillInUse
 from training.models import ModelVersion, Recognizer
 from webapp.confusion import confusion_rows
 from webapp.forms.looks import sentences
@@ -28,6 +28,8 @@ def show(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "version": version,
         "recognizer": version.recognizer,
         "in_use": version.recognizer.active_version,
+        "troubled": [version] if version.trouble else [],
+        "failures": version.failed_openings.standing(),
         "classes": classes,
         "confusion": confusion_rows(version.evaluation, names),
         "epochs": version.run.epochs.all(),
@@ -48,8 +50,11 @@ def publish(request: StaffRequest, slug: str, number: int) -> HttpResponse:
         return redirect("version", slug, number)
     try:
         version.publish(request.user, form.cleaned_data["reason"])
-    except TrainingError as error:
+    except NotPublishable as error:
         messages.error(request, str(error))
+        return redirect("version", slug, number)
+    except BrokenArtifact:  # the page says why
+        messages.error(request, _("Version %(number)d was not published.") % {"number": number})
         return redirect("version", slug, number)
     messages.success(request, _("Version %(number)d answers from now on.") % {"number": number})
     return redirect("recognizer", slug)
@@ -65,8 +70,10 @@ def roll_back(request: StaffRequest, slug: str) -> HttpResponse:
         return redirect("recognizer", slug)
     try:
         version = recognizer.roll_back(request.user, form.cleaned_data["reason"])
-    except TrainingError as error:
+    except NotPublishable as error:
         messages.error(request, str(error))
+    except BrokenArtifact:  # the page says why
+        messages.error(request, _("Nothing was rolled back."))
     else:
         messages.success(request, _("Version %(number)d answers again.") % {"number": version.number})
     return redirect("recognizer", slug)
