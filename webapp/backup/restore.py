@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 from django.apps import apps as current_apps
 from django.apps.registry import Apps
@@ -13,8 +16,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.management.color import no_style
 from django.core.management.sql import emit_post_migrate_signal
-from django.core.serializers import jsonl
-from django.core.serializers.base import DeserializationError
+from django.core.serializers.base import DeserializationError, DeserializedObject
+from django.core.serializers.python import Deserializer
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 from django.db import Error as DatabaseTrouble
 from django.db.migrations.exceptions import InvalidMigrationPlan, IrreversibleError
@@ -40,7 +43,7 @@ from webapp.backup.contents import (
 from webapp.backup.files import BATCH, STORE_TROUBLE, store_files
 from webapp.errors import NoBackup, NotRestorable
 
-ROWS_A_LOOK = 500  # at the progress
+ROWS_AT_ONCE = 200
 MISFITS = (DeserializationError, InvalidMigrationPlan, IrreversibleError)
 OUR_APPS = ("training", "classifier")  # whose rows are loaded into the tables they come from, then migrated on
 
@@ -151,14 +154,23 @@ def _migrate_to(description: Description) -> Apps:
     state = executor.migrate(list((newest | theirs).items()))
     emit_post_migrate_signal(0, False, DEFAULT_DB_ALIAS)  # content types and permissions, which rows name
     ContentType.objects.clear_cache()
+    _take_times_as_they_come(state.apps)
     return state.apps
 
 
-class RowReader(jsonl.Deserializer):
+def _take_times_as_they_come(apps: Apps) -> None:
+    """These models are used for loading alone, and no row is new."""
+    for model in apps.get_models():
+        for field in model._meta.fields:
+            if isinstance(field, models.DateField):
+                field.auto_now = field.auto_now_add = False
+
+
+class RowReader(Deserializer):
     """Reads rows into the models they were written from: ours of that time, Django's of today."""
 
-    def __init__(self, lines: TextIO, apps: Apps) -> None:
-        super().__init__(lines)
+    def __init__(self, rows: Iterable[dict[str, Any]], apps: Apps) -> None:
+        super().__init__(rows)
         self.apps = apps
 
     def _get_model_from_node(self, label: str) -> type[models.Model]:
@@ -168,21 +180,35 @@ class RowReader(jsonl.Deserializer):
 
 def _load(path: Path, apps: Apps, description: Description, show: Show) -> None:
     """All rows, or none."""
+    number = 0
     with transaction.atomic(), path.open(encoding="utf-8") as lines:
-        for number, row in enumerate(RowReader(lines, apps), start=1):
-            try:
-                row.save(force_insert=True)
-            except DatabaseTrouble as error:
-                raise NotRestorable(
-                    N_(
-                        "The row %(row)s does not fit this database: %(reason)s. Nothing of the backup has been loaded."
-                    ),
-                    row=f"{row.object._meta.label} {row.object.pk}",
-                    reason=str(error).strip(),
-                ) from error
-            if number % ROWS_A_LOOK == 0:
+        for _, of_one_model in groupby(map(json.loads, lines), key=itemgetter("model")):
+            rows = iter(RowReader(of_one_model, apps))  # may look up by name what the models before have loaded
+            while some := list(islice(rows, ROWS_AT_ONCE)):
+                _insert(some)
+                number += len(some)
                 show(f"{number:,} of {description.num_rows:,} rows")
         _reset_sequences(apps)
+
+
+def _insert(rows: list[DeserializedObject]) -> None:
+    model = type(rows[0].object)
+    try:
+        model._base_manager.bulk_create([row.object for row in rows])
+        for row in rows:
+            for name, named in (row.m2m_data or {}).items():
+                getattr(row.object, name).set(named)
+    except DatabaseTrouble as error:
+        raise NotRestorable(
+            N_(
+                "Among the rows %(model)s %(first)s to %(last)s is one that does not fit this database: %(reason)s. "
+                "No row has been loaded."
+            ),
+            model=model._meta.label,
+            first=rows[0].object.pk,
+            last=rows[-1].object.pk,
+            reason=str(error).partition("\n")[0],  # PostgreSQL adds the whole row
+        ) from error
 
 
 def _reset_sequences(apps: Apps) -> None:
