@@ -32,16 +32,19 @@ TRAINER = (sys.executable, "-m", "training")  # takes the run's key, the lease a
 stopping = threading.Event()  # set when this worker is going away
 
 
-def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool, *, has_gpu: bool = False) -> bool:
+def carry_out(
+    run_id: int, watch: Callable[[TrainingRun], object] = bool, *, owner: str = "", has_gpu: bool = False
+) -> bool:
     """Claim a queued run and see it through in a process of its own.
 
     Args:
         watch: called twice a second with the run as its row has it.
+        owner: name of the worker that this is; by default host and process.
         has_gpu: whether this machine may take runs that need a GPU.
     Returns: false where another process has claimed the run, or it waits no more.
     """
     run = TrainingRun.objects.filter(pk=run_id).first()
-    if run is None or not run.claim(f"{socket.gethostname()}:{os.getpid()}", has_gpu=has_gpu):
+    if run is None or not run.claim(owner or _this_process(), has_gpu=has_gpu):
         return False
     try:
         output = storage.working_folder(f"runs/{run.pk}-{run.lease}") / "output.txt"
@@ -57,6 +60,10 @@ def carry_out(run_id: int, watch: Callable[[TrainingRun], object] = bool, *, has
         shutil.rmtree(output.parent, ignore_errors=True)
     watch(run)
     return True
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _begin(run: TrainingRun, output: Path) -> subprocess.Popen[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from training.errors import N_, TrainerDied
-from training.models import PictureImport, TrainingRun
+from training.models import PictureImport, TrainingRun, Worker
 
 NUDGE_SECONDS = 60  # the next round sends another; workers that are busy for hours must not find thousands
 
@@ -15,8 +15,11 @@ log = logging.getLogger(__name__)
 def reconcile() -> None:
     for run in TrainingRun.objects.orphaned():
         take_back(run)
-    for run in TrainingRun.objects.queued():
-        run.nudge(expires=NUDGE_SECONDS)
+    workers = Worker.objects.alive()
+    can_train, has_gpu = workers.exists(), workers.with_gpu().exists()
+    for run in TrainingRun.objects.queued().order_by("pk"):
+        if has_gpu if run.needs_gpu else can_train:  # a worker that comes looks around by itself
+            run.nudge(expires=NUDGE_SECONDS)
     for each in PictureImport.objects.waiting():
         each.nudge(expires=NUDGE_SECONDS)
 

@@ -12,9 +12,9 @@ from training.hardware import this_machine
 from training.workers import presence
 
 
-@shared_task(name=queue.TRAIN_RUN)
-def train_run(run_id: int) -> None:
-    if process.carry_out(run_id, has_gpu=this_machine().has_gpu):
+@shared_task(name=queue.TRAIN_RUN, bind=True)
+def train_run(task: Any, run_id: int) -> None:
+    if process.carry_out(run_id, owner=task.request.hostname or "", has_gpu=this_machine().has_gpu):
         retention.follow(retention.FOLDER_RULES)  # the clock may be on another machine
 
 

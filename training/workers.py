@@ -28,9 +28,11 @@ class Presence:
         self._thread: threading.Thread | None = None
 
     def begin(self, name: str, hardware: Hardware) -> None:
-        """Report from now on as the worker of this name."""
+        """Report now and from now on as the worker of this name."""
         self._has_left.clear()
-        self._thread = threading.Thread(target=self._keep_reporting, args=(name, hardware), daemon=True)
+        started_at = timezone.now()
+        _try(report, name, hardware, started_at)
+        self._thread = threading.Thread(target=self._keep_reporting, args=(name, hardware, started_at), daemon=True)
         self._thread.start()
 
     def end(self) -> None:
@@ -40,11 +42,9 @@ class Presence:
             self._thread.join()
             self._thread = None
 
-    def _keep_reporting(self, name: str, hardware: Hardware) -> None:
-        started_at = timezone.now()
-        while not self._has_left.is_set():
+    def _keep_reporting(self, name: str, hardware: Hardware, started_at: datetime) -> None:
+        while not self._has_left.wait(SEEN_EVERY_SECONDS):
             _try(report, name, hardware, started_at)
-            self._has_left.wait(SEEN_EVERY_SECONDS)
         _try(leave, name, started_at)
 
 

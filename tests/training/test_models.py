@@ -323,6 +323,7 @@ def test_only_silence_makes_an_orphan(claimed: TrainingRun, recognizer: Recogniz
 
 def test_the_end_is_expected_going_by_the_last_epoch(claimed: TrainingRun) -> None:
     claimed.record_epoch(epoch(4, seconds=30))
+    claimed.refresh_from_db()
 
     expected = claimed.expected_end()
 
@@ -340,6 +341,19 @@ def test_no_end_is_expected_before_the_first_epoch_or_after_the_last(claimed: Tr
     assert claimed.expected_end() is None
 
 
+def test_epochs_of_an_attempt_that_was_cut_off_say_nothing_about_the_end(claimed: TrainingRun) -> None:
+    claimed.record_epoch(epoch(4))
+    claimed.interrupt(CUT_OFF)
+    claimed.claim("host:2")
+
+    assert claimed.expected_end() is None
+
+    claimed.begin_at(4)
+    claimed.write(state=State.TRAINING)
+    claimed.refresh_from_db()
+    assert claimed.expected_end() is None
+
+
 def test_epochs_of_the_head_alone_say_nothing_about_the_end(recognizer: Recognizer) -> None:
     config = TrainingConfig.for_network("mobilenetv2", {"epochs": 9, "head_epochs": 3})
     run = recognizer.runs.create(config=config.to_dict())
@@ -348,6 +362,7 @@ def test_epochs_of_the_head_alone_say_nothing_about_the_end(recognizer: Recogniz
     expected = []
     for number in (3, 4):
         run.record_epoch(epoch(number))
+        run.refresh_from_db()
         expected.append(run.expected_end() is not None)
 
     assert expected == [False, True]

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from training import queue
 from training.config import TrainingConfig
-from training.models import PictureImport, Recognizer, TrainingRun
+from training.models import PictureImport, Recognizer, TrainingRun, Worker
 from training.reconciler import reconcile
 
 State = TrainingRun.State
@@ -34,6 +34,15 @@ def orphan(run: TrainingRun) -> TrainingRun:
     return run
 
 
+@pytest.fixture
+def worker(db: None) -> Worker:
+    now = timezone.now()
+    return Worker.objects.create(
+        name="train@host", host="host", device="CPU", num_cores=2, memory_bytes=1, started_at=now, seen_at=now
+    )
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_waiting_run_is_nudged(run: TrainingRun, sent: list[tuple[str, int]]) -> None:
     reconcile()
 
@@ -49,6 +58,25 @@ def test_a_run_that_lives_is_left_alone(run: TrainingRun, sent: list[tuple[str, 
     assert (run.state, sent) == (State.PREPARING, [])
 
 
+def test_nobody_is_nudged_where_no_worker_is(run: TrainingRun, sent: list[tuple[str, int]]) -> None:
+    reconcile()
+
+    assert sent == []
+
+
+@pytest.mark.parametrize(("num_gpus", "is_nudged"), [(0, False), (1, True)])
+def test_a_run_that_needs_a_gpu_is_nudged_where_a_worker_has_one(
+    num_gpus: int, is_nudged: bool, run: TrainingRun, worker: Worker, sent: list[tuple[str, int]]
+) -> None:
+    TrainingRun.objects.update(needs_gpu=True)
+    Worker.objects.update(num_gpus=num_gpus)
+
+    reconcile()
+
+    assert sent == ([(queue.TRAIN_RUN, run.pk)] if is_nudged else [])
+
+
+@pytest.mark.usefixtures("worker")
 def test_an_orphan_waits_again_and_is_nudged(orphan: TrainingRun, sent: list[tuple[str, int]]) -> None:
     reconcile()
 

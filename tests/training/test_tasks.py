@@ -74,15 +74,19 @@ def test_a_worker_that_shuts_down_stops_its_training() -> None:
         process.stopping.clear()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_worker_that_starts_begins_what_was_queued_while_none_was_there(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nudged: list[int] = []
     monkeypatch.setattr(TrainingRun, "nudge", lambda run, **options: nudged.append(run.pk))
 
-    worker_ready.send(sender=Consumer("housekeeping", events=[]))
+    try:
+        worker_ready.send(sender=Consumer("train", events=[]))
 
-    assert nudged == [run.pk]
+        assert nudged == [run.pk]
+    finally:
+        tasks.presence.end()
 
 
 @pytest.mark.parametrize(

@@ -77,14 +77,14 @@ def test_a_worker_that_leaves_does_not_take_the_row_of_its_successor_along() -> 
 @pytest.mark.parametrize(
     ("owner", "state", "expected"),
     [
-        ("a:77", "training", True),
-        ("aa:77", "training", False),
-        ("a:77", "failed", False),
+        ("train@a", "training", True),
+        ("train@aa", "training", False),
+        ("train@a", "failed", False),
         ("", "queued", False),
     ],
 )
-def test_a_worker_carries_out_the_active_runs_that_its_host_owns(owner: str, state: str, expected: bool) -> None:
-    assert Worker(host="a").carries_out(TrainingRun(owner=owner, state=state)) is expected
+def test_a_worker_carries_out_the_active_runs_that_it_owns(owner: str, state: str, expected: bool) -> None:
+    assert Worker(name="train@a").carries_out(TrainingRun(owner=owner, state=state)) is expected
 
 
 # --- keeping it fresh

@@ -302,7 +302,7 @@ def test_a_run_that_waits_for_a_gpu_says_so(staff_client, queued, make_worker, n
 
 def test_runs_before_it_are_counted_where_no_worker_is_free(staff_client, run, queued, make_worker):
     make_worker("alpha")
-    TrainingRun.objects.filter(pk=run.pk).update(owner="alpha:77")
+    TrainingRun.objects.filter(pk=run.pk).update(owner="train@alpha")
     later = queued.recognizer.runs.create(config=CONFIG.to_dict())
 
     assert status_of(staff_client, queued)["waits_for"] == "1 run is before it."
@@ -329,7 +329,7 @@ def test_a_working_run_waits_for_nobody(staff_client, run, make_worker):
 def test_the_workers_are_listed_with_what_each_carries_out(staff_client, run, make_worker):
     make_worker("alpha", num_gpus=1)
     make_worker("silent", seconds_ago=61)
-    TrainingRun.objects.update(owner="alpha:77")
+    TrainingRun.objects.update(owner="train@alpha")
 
     page = staff_client.get("/manage/runs/").content.decode()
 

@@ -68,7 +68,7 @@ class TrainingRun(models.Model):
 
     lease = models.PositiveIntegerField(default=0)  # rises with every claim
     attempts = models.PositiveIntegerField(default=0)
-    owner = models.CharField(max_length=255, blank=True)  # host and process that claimed it
+    owner = models.CharField(max_length=255, blank=True)  # name of the worker, or host and process, that claimed it
     heartbeat = models.DateTimeField(null=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
@@ -171,7 +171,8 @@ class TrainingRun(models.Model):
         """
         last = self.epochs.order_by("-number").first()
         config = self.training_config
-        if last is None or self.has_ended:
+        is_training = self.state in (self.State.TRAINING, self.State.EVALUATING)
+        if last is None or not is_training or last.number <= self.resumed_from:
             return None
         if config.is_fine_tuned and last.number <= config.head_epochs < config.epochs:
             return None

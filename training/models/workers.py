@@ -47,5 +47,4 @@ class Worker(models.Model):
         return self.num_gpus > 0
 
     def carries_out(self, run: TrainingRun) -> bool:
-        """Whether it works on an active run; the run's owner is named by host and process."""
-        return run.state in run.ACTIVE and run.owner.rpartition(":")[0] == self.host
+        return run.state in run.ACTIVE and run.owner == self.name
