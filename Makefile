@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HOST ?= 127.0.0.1
 export PORT ?= 8000
 
-.PHONY: run install test check messages lock
+.PHONY: run install test faults check messages lock
 
 run: install
 	@python manage.py first_start
@@ -29,9 +29,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 
 # TensorFlow's tests run in a process of their own.
 test: $(VENV)/.installed-dev
-	python -m pytest -m "not keras and not browser"
+	python -m pytest -m "not keras and not browser and not faults"
 	python -m pytest -m keras
+	python -m pytest -m faults
 	python -m pytest -m browser
+
+# Kills, freezes and fills up the real thing, for an hour or so; docs/reliability.md keeps what came of it.
+faults: $(VENV)/.installed-dev
+	python -m tests.faults
 
 check: $(VENV)/.installed-dev
 	ruff check .

@@ -1,0 +1,50 @@
+"""A recognizer worth a short training, and the whole site around the test's own rows and files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from tests.site import ROOT, Site, environment
+from training.config import TrainingConfig
+from training.models import Picture, Recognizer, TrainingRun
+
+SECOND_WORKER = "train@%h", "train2@%h"
+SHORT = TrainingConfig.for_network(
+    "cnn", {"image_size": 24, "epochs": 8, "batch_size": 8, "filters": (8, 16), "augmentation": ("zoom",)}
+)
+
+
+@pytest.fixture
+def shapes(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Recognizer:
+    for label in ("circle", "square"):
+        add_pictures(recognizer, label=label, count=30)
+    return recognizer
+
+
+@pytest.fixture
+def start_run(shapes: Recognizer) -> Callable[..., TrainingRun]:
+    def start(config: TrainingConfig = SHORT, **values: Any) -> TrainingRun:
+        return shapes.runs.create(config=config.to_dict(), **values)
+
+    return start
+
+
+@pytest.fixture
+def site(_real_processes: None) -> Iterator[Site]:
+    """The site with two workers and its own Redis, on the test's database."""
+    env = environment(settings.DATA_DIR, os.environ["DATABASE_URL"])
+    env.pop("REDIS_URL", None)  # ours is killed, frozen and emptied
+    procfile = settings.DATA_DIR / "Procfile"
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    second = [line.replace("worker:", "worker2:").replace(*SECOND_WORKER) for line in lines if "worker:" in line]
+    procfile.write_text("\n".join([*lines, *second]) + "\n")
+    site = Site(env, procfile)
+    site.prepare("--no-starter")
+    site.start()
+    yield site
+    site.stop()

@@ -1,0 +1,172 @@
+"""The whole site with a part of it gone: what answers meanwhile, and how soon the rest goes on."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+import requests
+from django.db import connection
+
+from tests.faults.campaign import record, rounds
+from tests.processes import wait_until
+from tests.site import Site
+from training.models import ModelVersion, Recognizer, TrainingRun
+
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
+
+State = TrainingRun.State
+
+
+def is_ended(run: TrainingRun) -> bool:
+    run.refresh_from_db()
+    return run.has_ended
+
+
+def is_training(run: TrainingRun) -> bool:
+    run.refresh_from_db()
+    return run.epochs_done > 0
+
+
+class Visitor:
+    """Opens pages and sends forms, and keeps how long each answer took."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.session = requests.Session()
+        self.seconds: dict[str, list[float]] = {}
+
+    def get(self, path: str) -> requests.Response:
+        return self._timed(path, lambda: self.session.get(self.site.url + path, timeout=30))
+
+    def post(self, path: str, data: dict[str, str], **options: object) -> requests.Response:
+        """Send the form of a page that was opened before."""
+        data = {**data, "csrfmiddlewaretoken": self.session.cookies["csrftoken"]}
+        return self._timed(path, lambda: self.session.post(self.site.url + path, data, timeout=30, **options))
+
+    def sign_in(self) -> None:
+        self.get("/login/")
+        self.post("/login/", {"username": self.site.username, "password": self.site.password})
+
+    def _timed(self, path: str, ask: Callable[[], requests.Response]) -> requests.Response:
+        began = time.monotonic()
+        response = ask()
+        self.seconds.setdefault(path, []).append(time.monotonic() - began)
+        assert response.status_code == 200, f"{path}: {response.status_code}"
+        return response
+
+    def slowest(self) -> str:
+        return ", ".join(f"{path} {1000 * statistics.median(each):.0f} ms" for path, each in self.seconds.items())
+
+
+def visit(site: Site, picture: bytes) -> Visitor:
+    visitor = Visitor(site)
+    for _ in range(3):
+        visitor.session.cookies.clear()
+        visitor.sign_in()
+        for path in ("/", "/manage/", "/manage/shapes/", "/r/shapes/"):
+            visitor.get(path)
+        answer = visitor.post("/r/shapes/", {}, files={"file": ("circle.png", picture)})
+        assert "Circle" in answer.text
+    return visitor
+
+
+def ask_for_a_run(visitor: Visitor) -> TrainingRun:
+    form = visitor.get("/manage/shapes/train/?network=cnn").text
+    fields = dict(re.findall(r'name="(\w+)"[^>]*? value="([^"]*)"', form))
+    fields |= {"network": "cnn", "image_size": "24", "epochs": "3", "batch_size": "8", "filters": "8, 16"}
+    visitor.post("/manage/shapes/train/", {name: fields[name] for name in fields if name != "csrfmiddlewaretoken"})
+    return TrainingRun.objects.first()
+
+
+@pytest.mark.parametrize("how", ["frozen", "down"])
+def test_without_redis_everything_answers_and_a_run_starts_when_it_is_back(
+    how: str, site: Site, shapes: Recognizer, version: ModelVersion, picture_bytes: Callable[..., bytes]
+) -> None:
+    usual = visit(site, picture_bytes())
+    site.kill("redis", signal.SIGSTOP)
+    if how == "down":  # a folder that a server cannot write to: it ends whenever it is started
+        folder = site.data_dir / "redis"
+        folder.rename(site.data_dir / "redis-away")
+        folder.touch()
+        site.kill("redis")
+
+    without = visit(site, picture_bytes())
+    run = ask_for_a_run(without)
+    asked = without.seconds["/manage/shapes/train/"][-1]
+    state = run.state
+    time.sleep(rounds(2, 60))
+    if how == "down":
+        folder.unlink()
+        (site.data_dir / "redis-away").rename(folder)
+    else:
+        site.kill("redis", signal.SIGCONT)
+    back = time.monotonic()
+
+    assert wait_until(lambda: not TrainingRun.objects.queued().exists(), seconds=60)
+    started = time.monotonic() - back
+    record(
+        f"Redis {how} ({connection.vendor}): median answers with Redis",
+        usual.slowest(),
+    )
+    record(
+        f"Redis {how} ({connection.vendor}): median answers without; a run asked for; the run starts after its return",
+        f"{without.slowest()}; “{state}” in {asked:.1f} s; {started:.0f} s",
+    )
+    assert (state, asked < 5) == (State.QUEUED, True)
+    assert wait_until(lambda: is_ended(run), seconds=120)
+
+
+def test_a_lost_worker_hands_its_run_to_the_other(site: Site, start_run: Callable[..., TrainingRun]) -> None:
+    run = start_run()
+    run.nudge()
+    assert wait_until(lambda: is_training(run), seconds=120)
+    owner = run.owner
+    [worker] = site.pids("worker", owner.partition("@")[0] + "@")
+    os.kill(site.keeper_of(worker), signal.SIGSTOP)  # nobody starts this one again
+    os.kill(worker, signal.SIGKILL)
+    began = time.monotonic()
+
+    assert wait_until(lambda: _is_taken(run, owner), seconds=100)
+    seconds = time.monotonic() - began
+    assert wait_until(lambda: is_ended(run), seconds=120)
+    record(
+        f"a worker lost in the middle of a run ({connection.vendor}): the other one has it",
+        f"after {seconds:.0f} s, from epoch {run.resumed_from} on",
+    )
+    assert (run.state, run.resumed_from > 0) == (State.SUCCEEDED, True)
+
+
+def _is_taken(run: TrainingRun, owner: str) -> bool:
+    run.refresh_from_db()
+    return run.owner not in ("", owner)
+
+
+def test_after_a_kill_of_everything_the_site_is_ready_again_and_its_run_goes_on(
+    site: Site, start_run: Callable[..., TrainingRun], version: ModelVersion, picture_bytes: Callable[..., bytes]
+) -> None:
+    run = start_run()
+    run.nudge()
+    assert wait_until(lambda: is_training(run), seconds=120)
+
+    site.kill_everything()
+    began = time.monotonic()
+    site.prepare()
+    site.start(seconds=30)
+    ready = time.monotonic() - began
+
+    answer = Visitor(site)
+    answer.get("/r/shapes/")
+    assert "Circle" in answer.post("/r/shapes/", {}, files={"file": ("circle.png", picture_bytes())}).text
+    assert wait_until(lambda: is_ended(run), seconds=150)
+    seconds = time.monotonic() - began
+    record(
+        f"kill -9 of everything ({connection.vendor}): ready again; its run has ended",
+        f"{ready:.1f} s; {run.state} from epoch {run.resumed_from} after {seconds:.0f} s, nothing by hand",
+    )
+    assert (run.state, ready < 30) == (State.SUCCEEDED, True)
