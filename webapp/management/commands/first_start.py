@@ -40,8 +40,15 @@ class Command(BaseCommand):
         self.stdout.write(f"\n  First login: {STAFF_NAME}\n  Password:    {password}   (shown this once)\n\n")
 
     def _make_starter(self) -> None:
-        """The digits, unless the installation has recognizers; a start that was cut off half-way goes on here."""
+        """The digits, unless the installation has recognizers.
+
+        A start that was cut off in the training leaves a run that waits, or will soon be missed: a worker goes on with it
+        while the site is ready already.
+        """
         if Recognizer.objects.exclude(slug="digits", versions=None).exists():
+            return
+        if TrainingRun.objects.exclude(state__in=TrainingRun.ENDED).exists():
+            self.stdout.write("The training of the starter recognizer was cut off; a worker goes on with it.")
             return
         self.stdout.write("Training the starter recognizer on 1,797 handwritten digits; this takes up to a minute.")
         run = start_digits()
@@ -68,9 +75,6 @@ def start_digits() -> TrainingRun:
         )
         for line in add_pictures(recognizer, _digits(), None):
             del line  # after a start that was cut off, the pictures that are there already are refused
-        for run in recognizer.runs.exclude(state__in=TrainingRun.ENDED):
-            run.request_cancel()
-            run.end_cancelled()
         return recognizer.runs.create(config=STARTER_CONFIG.to_dict(), publish_when_done=True)
 
 
