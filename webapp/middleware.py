@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.defaults import server_error
+from pydantic import ValidationError
 
 from webapp.server import threads
 
@@ -27,6 +28,8 @@ RETRY_SECONDS = 10  # what Retry-After says
 STUCK_SECONDS = 2.0
 WITHOUT_A_WAIT = ("/healthz", "/readyz")  # these never wait for the database, or not for long
 CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
+OUTAGES = (OperationalError, InterfaceError)
+OUTAGE_NAMES = ("OperationalError", "InterfaceError")  # as pydantic reports what it met
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +92,9 @@ def handle_500(request: HttpRequest) -> HttpResponse:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database is behind it; pydantic wraps such an error in its own, but the connection stays broken."""
-    if isinstance(error, OperationalError | InterfaceError):
-        return True
-    return connection.errors_occurred and not connection.is_usable()
+    if isinstance(error, ValidationError):  # rows that the API read while it wrote its answer
+        return any(str(each.get("ctx", {}).get("error", "")).startswith(OUTAGE_NAMES) for each in error.errors())
+    return isinstance(error, OUTAGES)
 
 
 def away(request: HttpRequest, error: BaseException) -> HttpResponse:
