@@ -65,17 +65,17 @@ def _follow(name: str, rule: Callable[[], Removed]) -> Removed | None:
 
 # --- the store
 def remove_checkpoints() -> Removed:
-    """Of runs that will not go on: succeeded, cancelled, deleted, or failed long ago; of others what no row names."""
+    """Of runs that will not go on: succeeded, cancelled or failed long ago; of others what no row names."""
     by_run = {run: list(files) for run, files in groupby(storage.files_below("checkpoints"), _second_part)}
     failed_long_ago = Q(state=TrainingRun.State.FAILED, ended_at__lt=_days_ago(KEEP_FAILED_DAYS))
-    over = TrainingRun.objects.filter(Q(state__in=["succeeded", "cancelled"]) | failed_long_ago)
-    Checkpoint.objects.filter(run__in=over).delete()  # rows first: who asks whether a run can go on is told no
-    going_on = {str(pk) for pk in TrainingRun.objects.exclude(pk__in=over).values_list("pk", flat=True)}
+    runs = TrainingRun.objects.filter(Q(state__in=["succeeded", "cancelled"]) | failed_long_ago)
+    Checkpoint.objects.filter(run__in=runs).delete()  # rows first: who asks whether a run can go on is told no
+    over = {str(pk) for pk in runs.values_list("pk", flat=True)}
     named = set(Checkpoint.objects.values_list("file", flat=True))
-    named |= {f"checkpoints/{run}/{MANIFEST_NAME}" for run in going_on}
-    for run in by_run.keys() - going_on:
+    named |= {f"checkpoints/{pk}/{MANIFEST_NAME}" for pk in TrainingRun.objects.values_list("pk", flat=True)}
+    for run in by_run.keys() & over:
         storage.forget_folder(f"checkpoints/{run}")
-    removed = (_remove_unnamed(files, named) if run in going_on else _sum(files) for run, files in by_run.items())
+    removed = (_sum(files) if run in over else _remove_unnamed(files, named) for run, files in by_run.items())
     return sum(removed, Removed())
 
 
@@ -187,7 +187,7 @@ def _is_draft(file: StoredFile) -> bool:
 
 def _second_part(file: StoredFile) -> str:
     """Of pictures/7/ab/….webp it is 7."""
-    return PurePosixPath(file.name).parts[1]
+    return file.name.split("/", 2)[1]
 
 
 def _remove(files: Iterable[Path]) -> Removed:

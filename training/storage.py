@@ -105,7 +105,7 @@ def files_below(folder: str) -> Iterator[StoredFile]:
         for path in walk(root):
             with suppress(FileNotFoundError):
                 stat = path.stat()
-                name = f"{folder}/{path.relative_to(root).as_posix()}"
+                name = folder + str(path)[len(str(root)) :]
                 yield StoredFile(name, datetime.fromtimestamp(stat.st_mtime, UTC), stat.st_size)
         return
     for each in _objects(f"{folder}/"):
