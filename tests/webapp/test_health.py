@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from classifier.engine import engine
 from tests.webapp.test_embedded_redis import running
@@ -101,18 +101,26 @@ def test_a_store_that_cannot_be_written_fails(transactional_db, client, settings
     assert status(client, "storage")["status"] == "failed"
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'")
+@pytest.fixture
+def lock(transactional_db) -> Iterator[BaseDatabaseWrapper]:
+    """Another connection, in whose transaction the database is locked against writing."""
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN EXCLUSIVE" if other.vendor == "sqlite" else "BEGIN")
+        if other.vendor == "postgresql":
+            cursor.execute("LOCK TABLE django_session IN EXCLUSIVE MODE")
+    yield other
+    other.close()
+
+
 @pytest.mark.usefixtures("_no_redis")
-def test_a_locked_database_fails_in_time_and_is_well_afterwards(transactional_db, client, monkeypatch):
+def test_a_locked_database_fails_in_time_and_is_well_afterwards(client, lock, monkeypatch):
     monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.3)
-    other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
 
     started = time.monotonic()
     locked = status(client, "database")
     waited = time.monotonic() - started
-    other.execute("ROLLBACK")
-    other.close()
+    lock.close()
     monkeypatch.undo()
 
     assert waited < 2
