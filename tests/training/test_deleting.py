@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from classifier.models import Prediction
 from tests.training.test_storage import _either_store, _in_s3, s3_address  # noqa: F401  fixtures
 from training import storage
-from training.errors import StillInUse
+from training.errors import NotPublishable, StillInUse, TrainingError
 from training.models import Label, ModelVersion, Picture, PictureImport, Recognizer, TrainingRun
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +53,24 @@ def vars_of(version: ModelVersion) -> dict[str, Any]:
     """What a further version of the same recognizer can be made from."""
     own = ("id", "number", "run", "folder", "is_active")
     return {field.name: getattr(version, field.name) for field in version._meta.fields if field.name not in own}
+
+
+def at_once(*actions: Callable[[], object]) -> list[type[Exception]]:
+    """Begins actions at the same moment; returns what they raised."""
+    start, raised = threading.Barrier(len(actions)), []
+
+    def act(action: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            action()
+        except TrainingError as error:
+            raised.append(type(error))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(act, actions))
+    return raised
 
 
 def files_of(data_dir: Path) -> set[Path]:
@@ -93,6 +115,19 @@ def test_it_is_the_row_that_says_whether_a_version_is_in_use(recognizer, make_ve
 
     with pytest.raises(StillInUse):
         seen_before.remove()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_publish_and_a_deletion_at_the_same_moment_one_wins(version, make_version, monkeypatch):
+    monkeypatch.setattr(ModelVersion, "verify", lambda version: None)  # takes long; the transactions are to collide
+    for _ in range(10):
+        other = make_version(version.recognizer)
+
+        refusals = at_once(partial(other.publish, None), ModelVersion.objects.get(pk=other.pk).remove)
+
+        assert refusals in ([NotPublishable], [StillInUse])
+        assert (version.recognizer.active_version == other) == (refusals == [StillInUse])
+        assert version.recognizer.active_version.h5_path.exists()
 
 
 def test_the_history_does_not_lead_back_to_a_deleted_version(recognizer, make_version, commits):
