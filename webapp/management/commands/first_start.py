@@ -42,8 +42,8 @@ class Command(BaseCommand):
     def _make_starter(self) -> None:
         """The digits, unless the installation has recognizers.
 
-        A start that was cut off in the training leaves a run that waits, or will soon be missed: a worker goes on with it
-        while the site is ready already.
+        A start that was cut off in the training leaves a run that waits, or will soon be missed: a worker goes on with
+        it while the site is ready already.
         """
         if Recognizer.objects.exclude(slug="digits", versions=None).exists():
             return
