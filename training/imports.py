@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def carry_out(import_id: int) -> None:
-    """Claim an import and read it; nothing happens where another process has claimed it."""
-    row = PictureImport.objects.select_related("recognizer", "started_by").get(pk=import_id)
-    if not row.claim():
+    """Claim an import and read it; nothing happens where another process has claimed it, or it has been deleted."""
+    row = PictureImport.objects.select_related("recognizer", "started_by").filter(pk=import_id).first()
+    if row is None or not row.claim():
         return
     try:
         with zip_members(storage.local_path(row.archive)) as members:

@@ -253,3 +253,13 @@ def test_an_error_nobody_foresaw_ends_the_import_in_plain_words(
 
     assert done.state == PictureImport.State.FAILED
     assert "ZeroDivisionError" in done.error
+
+
+def test_an_import_whose_recognizer_has_been_deleted_is_not_read(upload: UploadZip) -> None:
+    row = upload(shapes_zip(1))
+    number = row.pk
+    row.recognizer.remove()
+
+    imports.carry_out(number)
+
+    assert not PictureImport.objects.exists()
