@@ -24,6 +24,13 @@ from webapp.logs import FORMATS
 T = TypeVar("T")
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENGINES = ("openvino", "keras")
+# libpq's: a PostgreSQL whose machine was switched off is given up after 15 s; TCP itself would wait for a quarter hour.
+GONE_WITHOUT_A_WORD = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ def _database(env: environ.Env, data_dir: Path) -> dict[str, Any]:
             **env.db_url("DATABASE_URL"),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {"connect_timeout": 5},
+            "OPTIONS": {"connect_timeout": 5, **GONE_WITHOUT_A_WORD},
         }
     name = urlsplit(url).path.removeprefix("/") if url else str(data_dir / "discern.sqlite3")
     return {

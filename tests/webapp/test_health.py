@@ -55,6 +55,14 @@ def test_health_only_reads(client, address):
     assert client.post(address).status_code == 405
 
 
+@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.usefixtures("_no_redis")
+def test_with_https_it_is_still_asked_from_inside(transactional_db, client, settings, address):
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert client.get(address).status_code == 200
+
+
 # --- what it stands on
 @pytest.mark.usefixtures("_redis")
 def test_all_that_works_is_ready(transactional_db, client, version):
