@@ -1,16 +1,18 @@
-"""What happens at the end of an epoch: it is reported, and the best weights so far are kept."""
+"""What happens while epochs run: each is reported; the best weights so far and the training's state are kept."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
+
+from training.checkpoints import Arrays, Best, TrainingState
+from training.errors import N_, BrokenArtifact
+
+CHECKPOINT_SECONDS = 300  # within an epoch, the most training that a crash may cost
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,104 @@ class EpochReporter(keras.callbacks.Callback):
 class BestWeights(keras.callbacks.Callback):
     """Keeps a copy of the network's weights at the epoch with the lowest validation loss."""
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: keras.Model, best: Best) -> None:
         super().__init__()
         self.network = network  # the whole network, also where only its head is being fitted
-        self.loss = math.inf
-        self.epoch = 0
-        self.weights: list[NDArray[np.float32]] = network.get_weights()
+        self.best = best
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         loss = float((logs or {})["val_loss"])
-        if loss < self.loss:
-            self.loss, self.epoch, self.weights = loss, epoch + 1, self.network.get_weights()
+        if loss < self.best.loss:
+            self.best = Best(self.network.get_weights(), loss, epoch + 1)
 
     def restore(self) -> None:
-        self.network.set_weights(self.weights)
+        self.network.set_weights(self.best.weights)
+
+
+class Checkpointer(keras.callbacks.Callback):
+    """Hands the training's state to `keep` after every epoch, and within one every CHECKPOINT_SECONDS.
+
+    It listens to the beginning of a batch: listening to its end would make Keras wait for the figures of every batch.
+    """
+
+    def __init__(
+        self,
+        keep: Callable[[TrainingState], None],
+        network: keras.Model,
+        best: BestWeights,
+        accuracy: keras.Metric,
+        manifest_sha256: str,
+    ) -> None:
+        super().__init__()
+        self.keep = keep
+        self.network = network
+        self.best = best
+        self.accuracy = accuracy
+        self.manifest_sha256 = manifest_sha256
+        self.kept_at = time.monotonic()
+        self.goes_on_from: TrainingState | None = None  # where the coming epoch has begun already
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.epoch, self.first_step = epoch, 0
+        if self.goes_on_from:
+            _assign(self._metrics, self.goes_on_from.metrics)
+            self.first_step, self.goes_on_from = self.goes_on_from.step, None
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if batch and time.monotonic() - self.kept_at >= CHECKPOINT_SECONDS:
+            self._keep(self.epoch, self.first_step + batch, _values(self._metrics))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._keep(epoch + 1, 0, [])
+
+    @property
+    def _metrics(self) -> list[keras.Variable]:
+        """Sums and counts behind loss and accuracy; the learner itself lists the latter only after its first batch."""
+        return [*self.model.metrics[0].variables, *self.accuracy.variables]
+
+    def _keep(self, epoch: int, step: int, metrics: Arrays) -> None:
+        state = TrainingState(
+            epoch=epoch,
+            step=step,
+            manifest_sha256=self.manifest_sha256,
+            weights=self.network.get_weights(),
+            optimizer=_values(_moments(self.model)),
+            seeds=_values(_seeds(self.network)),
+            best=self.best.best,
+            metrics=metrics,
+        )
+        self.keep(state)
+        self.kept_at = time.monotonic()
+
+
+def restore_network(network: keras.Model, state: TrainingState) -> None:
+    """Give the network the weights and its random layers the chance they had. Raises: BrokenArtifact."""
+    _assign(network.weights, state.weights)
+    _assign(_seeds(network), state.seeds)
+
+
+def restore_optimizer(learner: keras.Model, state: TrainingState) -> None:
+    """Give a compiled network's optimizer the steps and moments it had. Raises: BrokenArtifact."""
+    learner.optimizer.build(learner.trainable_variables)
+    _assign(_moments(learner), state.optimizer)
+
+
+def _moments(learner: keras.Model) -> list[keras.Variable]:
+    """The optimizer's variables without the loss scale of mixed precision, which another machine may not have."""
+    optimizer = learner.optimizer
+    return list(getattr(optimizer, "inner_optimizer", optimizer).variables)
+
+
+def _seeds(network: keras.Model) -> list[keras.Variable]:
+    return [variable for variable in network.variables if variable.name == "seed_generator_state"]
+
+
+def _values(variables: list[keras.Variable]) -> Arrays:
+    return [variable.numpy() for variable in variables]
+
+
+def _assign(variables: list[keras.Variable], values: Arrays) -> None:
+    if [tuple(each.shape) for each in variables] != [each.shape for each in values]:
+        raise BrokenArtifact(N_("The checkpoint belongs to another network. Start the run again from the beginning."))
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

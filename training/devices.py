@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from training.errors import N_
@@ -25,14 +28,15 @@ class Device:
     name: str
     precision: str = "float32"  # a Keras dtype policy
     reason: dict[str, Any] = field(default_factory=dict)
+    count: int = 1  # how many of its kind a run computes on
 
 
 def choose_device(gpus: list[Gpu], *, built_with_cuda: bool, has_driver: bool, cpu_name: str) -> Device:
-    """A GPU where TensorFlow sees one, in mixed precision where that pays; else the CPU, with the reason."""
+    """All GPUs that TensorFlow sees, in mixed precision where that pays; else the CPU, with the reason."""
     if gpus:
-        first = gpus[0]
-        has_tensor_cores = (first.compute_capability or (0, 0)) >= TENSOR_CORES_SINCE
-        return Device("gpu", first.name, "mixed_float16" if has_tensor_cores else "float32")
+        have_tensor_cores = all((gpu.compute_capability or (0, 0)) >= TENSOR_CORES_SINCE for gpu in gpus)
+        precision = "mixed_float16" if have_tensor_cores else "float32"
+        return Device("gpu", _names_of(gpus), precision, count=len(gpus))
     if not has_driver:
         why = N_("No NVIDIA driver answers on this machine (there is no nvidia-smi).")
     elif not built_with_cuda:
@@ -43,6 +47,31 @@ def choose_device(gpus: list[Gpu], *, built_with_cuda: bool, has_driver: bool, c
             "pip install -r requirements-gpu.txt and start the worker again."
         )
     return Device("cpu", cpu_name, reason={"template": why, "params": {}})
+
+
+def _names_of(gpus: list[Gpu]) -> str:
+    """Each kind of GPU once, with how many there are: “2 × NVIDIA L4”."""
+    counts = Counter(gpu.name for gpu in gpus)
+    return " + ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
+
+
+def mirrored(device: Device, batch_size: int) -> AbstractContextManager[object]:
+    """Where a network is built, compiled and fitted: on several devices each learns from its share of every batch."""
+    shares = shares_of(batch_size, device.count)
+    return _strategy(device.kind, shares).scope() if shares > 1 else nullcontext()
+
+
+def shares_of(batch_size: int, count: int) -> int:
+    """How many of the devices take part: as many as share a batch evenly, so of 3 devices 2 share one of 32."""
+    return max(each for each in range(1, count + 1) if batch_size % each == 0)
+
+
+@cache
+def _strategy(kind: str, count: int) -> Any:
+    """One for the whole process: a second one on the same devices would mix its sums up with the first one's."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(count)])
 
 
 def prepare_device() -> Device:

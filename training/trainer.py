@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,16 +16,26 @@ from numpy.typing import NDArray
 
 from training import networks
 from training.artifact import H5_NAME, Artifact, Provenance, write_h5
-from training.callbacks import BestWeights, EpochReporter, EpochResult
+from training.callbacks import (
+    BestWeights,
+    Checkpointer,
+    EpochReporter,
+    EpochResult,
+    restore_network,
+    restore_optimizer,
+)
+from training.checkpoints import Best, TrainingState, read_checkpoint, write_checkpoint
 from training.config import TrainingConfig
-from training.devices import Device, prepare_device
+from training.devices import Device, mirrored, prepare_device
+from training.errors import N_, BrokenArtifact
 from training.evaluation import evaluate
-from training.input_pipeline import Cache, dataset, pixel_cache
+from training.input_pipeline import Cache, dataset, pixel_cache, shuffled
 from training.manifest import Manifest
 from training.twins import make_twin
 
 log = logging.getLogger(__name__)
 
+LOSS = "sparse_categorical_crossentropy"
 PARITY_PICTURES = 64  # held-out pictures that the serving twin must answer as the H5 does
 
 
@@ -34,6 +45,12 @@ class Report(Protocol):
     def device(self, device: Device) -> None: ...
     def stage(self, stage: str) -> None: ...  # "preparing", "training", "evaluating"
     def epoch(self, result: EpochResult) -> None: ...
+
+    def resumed(self, epoch: int) -> None:
+        """Called once before training begins, with the number of whole epochs found done."""
+
+    def checkpoint(self, path: Path, epoch: int, step: int) -> None:
+        """Takes over a finished file with the state after whole epochs and some batches of the next."""
 
 
 @dataclass(frozen=True)
@@ -54,33 +71,38 @@ def train(
     folder: Path,
     cache_folder: Path,
     recognizer: str = "",
+    resume_from: Path | None = None,
 ) -> Artifact:
     """Train one network and write its H5 and its serving twin.
 
     The epoch with the lowest validation loss is kept; the test pictures are looked at once, at the end.
 
     Args:
-        folder: where network.h5, twin.xml and twin.bin are written.
+        folder: where network.h5, twin.xml and twin.bin are written, and checkpoints before the report takes them.
         cache_folder: where decoded pictures are kept from run to run.
         recognizer: slug that the H5 carries.
-    Raises: TrainingError with a sentence for the run's page.
+        resume_from: a checkpoint of the same training; it goes on there and ends as if it had never stopped.
+    Raises: TrainingError with a sentence for the run's page; OSError with a file's name where a disk is full.
     """
     report.stage("preparing")
+    begun = _read_begun(resume_from, manifest)
     keras.utils.set_random_seed(config.seed)
     device = prepare_device()
     report.device(device)
     cache = pixel_cache(manifest, config.image_size, cache_folder)
     num_classes = len(manifest.class_names)
-    network = networks.build(config, num_classes)
-    log.info(
-        "%s: %d weights, %d pictures to learn from",
-        config.network,
-        network.count_params(),
-        manifest.count("train"),
-    )
-
-    report.stage("training")
-    fit(network, cache, manifest, config, report)
+    report.resumed(begun.epoch if begun else 0)
+    with mirrored(device, config.batch_size):
+        # a checkpoint holds all weights: whoever goes on from one needs none of ImageNet
+        network = networks.build(replace(config, pretrained=False) if begun else config, num_classes)
+        log.info(
+            "%s: %d weights, %d pictures to learn from",
+            config.network,
+            network.count_params(),
+            manifest.count("train"),
+        )
+        report.stage("training")
+        fit(network, cache, manifest, config, report, folder=folder, begun=begun)
 
     report.stage("evaluating")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
@@ -97,28 +119,78 @@ def train(
     return Artifact(h5, twin, evaluation, network.count_params())
 
 
-def fit(network: keras.Model, cache: Cache, manifest: Manifest, config: TrainingConfig, report: Report) -> None:
-    """Run all epochs; the network ends with the weights of the one with the lowest validation loss."""
-    best = BestWeights(network)
+def _read_begun(path: Path | None, manifest: Manifest) -> TrainingState | None:
+    if path is None:
+        return None
+    begun = read_checkpoint(path)
+    if begun.manifest_sha256 != manifest.sha256:
+        raise BrokenArtifact(
+            N_("%(file)s belongs to a training on other pictures. Start the run again from the beginning."),
+            file=path.name,
+        )
+    log.info("Goes on after epoch %d and %d batches of the next", begun.epoch, begun.step)
+    return begun
+
+
+def fit(
+    network: keras.Model,
+    cache: Cache,
+    manifest: Manifest,
+    config: TrainingConfig,
+    report: Report,
+    *,
+    folder: Path,
+    begun: TrainingState | None = None,
+) -> None:
+    """Run all epochs that are not done; the network ends with the weights of the one with the lowest validation loss.
+
+    Args:
+        folder: where checkpoints are written before the report takes them.
+        begun: the state to go on from; none to start with the network as it is.
+    """
+
+    def keep(state: TrainingState) -> None:
+        path = folder / f"checkpoint-{state.epoch}-{state.step}.npz"
+        write_checkpoint(path, state)
+        report.checkpoint(path, state.epoch, state.step)
+
+    if begun:
+        restore_network(network, begun)
+    done, step = (begun.epoch, begun.step) if begun else (0, 0)
+    best = BestWeights(network, begun.best if begun else Best(network.get_weights()))
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    checkpointer = Checkpointer(keep, network, best, accuracy, manifest.sha256)
+    train, labels = manifest.positions("train"), manifest.labels()
     for phase in _phases(config):
-        learner, batches = _prepare(phase, network, cache, manifest, config)
-        steps = len(batches["train"]) * (phase.last - phase.first)
-        learner.compile(
-            optimizer=_optimizer(config, phase.learning_rate, steps),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
-        learner.fit(
-            batches["train"],
-            validation_data=batches["validation"],
-            initial_epoch=phase.first,
-            epochs=phase.last,
-            callbacks=[EpochReporter(report.epoch, manifest.count("train")), best],
-            shuffle=False,  # the batches come shuffled
-            verbose=0,
-        )
+        if done >= phase.last:
+            continue
+        learner, inputs = _prepare(phase, network, cache, config)
+        steps = math.ceil(len(_evenly_shared(train)) / config.batch_size) * (phase.last - phase.first)
+        learner.compile(_optimizer(config, phase.learning_rate, steps), LOSS, metrics=[accuracy])
+        if begun and (phase.first, 0) < (done, step):
+            restore_optimizer(learner, begun)
+        validation = dataset(inputs, labels, manifest.positions("validation"), config.batch_size)
+        for epoch in range(max(phase.first, done), phase.last):
+            order = _evenly_shared(shuffled(train, config.seed, epoch))
+            if begun and step and epoch == done:
+                order = order[step * config.batch_size :]
+                checkpointer.goes_on_from = begun
+            learner.fit(
+                dataset(inputs, labels, order, config.batch_size),
+                validation_data=validation,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                callbacks=[EpochReporter(report.epoch, len(order)), best, checkpointer],
+                shuffle=False,  # the batches come shuffled
+                verbose=0,
+            )
     best.restore()
-    log.info("Epoch %d is kept, with a validation loss of %.4f", best.epoch, best.loss)
+    log.info("Epoch %d is kept, with a validation loss of %.4f", best.best.epoch, best.best.loss)
+
+
+def _evenly_shared(positions: NDArray[np.intp]) -> NDArray[np.intp]:
+    """As many positions as divide among the devices: none may be left with an empty batch."""
+    return positions[: len(positions) - len(positions) % tf.distribute.get_strategy().num_replicas_in_sync]
 
 
 def _phases(config: TrainingConfig) -> list[Phase]:
@@ -132,26 +204,20 @@ def _phases(config: TrainingConfig) -> list[Phase]:
 
 
 def _prepare(
-    phase: Phase, network: keras.Model, cache: Cache, manifest: Manifest, config: TrainingConfig
-) -> tuple[keras.Model, dict[str, tf.data.Dataset]]:
-    """What learns in a phase, and its batches by split.
+    phase: Phase, network: keras.Model, cache: Cache, config: TrainingConfig
+) -> tuple[keras.Model, NDArray[Any]]:
+    """What learns in a phase, and its inputs for every entry of the manifest.
 
     With the backbone frozen its features are computed once, then the head alone learns: the same training as in `fit`
     with a frozen backbone and no augmentation, several times as fast.
     """
-    learner = network
-    inputs: NDArray[Any] = cache
     if phase.head_only:
         networks.freeze_backbone(network)
-        learner = networks.head_of(network)
-        inputs = predict(networks.features_of(network), cache, np.arange(len(cache)), config.batch_size)
-    elif config.is_fine_tuned:
+        features = predict(networks.features_of(network), cache, np.arange(len(cache)), config.batch_size)
+        return networks.head_of(network), features
+    if config.is_fine_tuned:
         networks.unfreeze_last_stage(network, config)
-    labels = manifest.labels()
-    return learner, {
-        "train": dataset(inputs, labels, manifest.positions("train"), config.batch_size, seed=config.seed),
-        "validation": dataset(inputs, labels, manifest.positions("validation"), config.batch_size),
-    }
+    return network, cache
 
 
 def _optimizer(config: TrainingConfig, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.devices import Device, Gpu, choose_device
+from training.devices import Device, Gpu, choose_device, shares_of
 from training.errors import say
 
 
@@ -22,8 +22,21 @@ def test_a_gpu_computes_in_mixed_precision_where_it_has_tensor_cores(
     assert device == Device("gpu", "RTX", precision)
 
 
-def test_of_two_gpus_the_first_is_used() -> None:
-    assert chosen([Gpu("A100", (8, 0)), Gpu("T4", (7, 5))]).name == "A100"
+@pytest.mark.parametrize(
+    ("gpus", "device"),
+    [
+        ([Gpu("L4", (8, 9))] * 2, Device("gpu", "2 × L4", "mixed_float16", count=2)),
+        ([Gpu("A100", (8, 0)), Gpu("T4", (7, 5))], Device("gpu", "A100 + T4", "mixed_float16", count=2)),
+        ([Gpu("T4", (7, 5)), Gpu("P4", (6, 1))], Device("gpu", "T4 + P4", "float32", count=2)),
+    ],
+)
+def test_all_gpus_are_used_in_the_precision_that_suits_each(gpus: list[Gpu], device: Device) -> None:
+    assert chosen(gpus) == device
+
+
+@pytest.mark.parametrize(("count", "batch_size", "shares"), [(1, 32, 1), (2, 32, 2), (3, 32, 2), (3, 9, 3), (4, 1, 1)])
+def test_as_many_devices_are_used_as_share_a_batch_evenly(count: int, batch_size: int, shares: int) -> None:
+    assert shares_of(batch_size, count) == shares
 
 
 @pytest.mark.parametrize(

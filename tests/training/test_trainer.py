@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 
 from tests.drawings import SHAPES, draw, encoded
+from training.checkpoints import TrainingState, read_checkpoint
 from training.config import TrainingConfig
+from training.errors import BrokenArtifact
 from training.images import ingest
 from training.manifest import Manifest, make_manifest
 
@@ -27,12 +30,19 @@ CONFIG = TrainingConfig.for_network(
 )
 
 
+class Stopped(Exception):
+    """Stands for whatever ends a training before its time."""
+
+
 @dataclass
 class Kept:
-    """A report that keeps what it is told."""
+    """A report that keeps what it is told, and stops the training where it is told to."""
 
+    stop_at: tuple[int, int] | None = None  # epochs done, batches done of the next
     stages: list[str] = field(default_factory=list)
     epochs: list[Any] = field(default_factory=list)
+    resumed_after: list[int] = field(default_factory=list)
+    checkpoints: list[Path] = field(default_factory=list)
 
     def device(self, device: Any) -> None:
         self.kind = device.kind
@@ -42,6 +52,14 @@ class Kept:
 
     def epoch(self, result: Any) -> None:
         self.epochs.append(result)
+
+    def resumed(self, epoch: int) -> None:
+        self.resumed_after.append(epoch)
+
+    def checkpoint(self, path: Path, epoch: int, step: int) -> None:
+        self.checkpoints.append(path)
+        if (epoch, step) == self.stop_at:
+            raise Stopped
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +86,7 @@ def test_a_run_learns_and_tells_how_it_goes(run: tuple[Any, Kept]) -> None:
     artifact, report = run
 
     assert report.stages == ["preparing", "training", "evaluating"]
+    assert report.resumed_after == [0]
     assert [each.number for each in report.epochs] == [1, 2, 3, 4, 5]
     assert report.epochs[-1].loss < report.epochs[0].loss
     assert artifact.evaluation.pictures == 12
@@ -113,7 +132,7 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_p
     def weights() -> list[np.ndarray]:
         keras.utils.set_random_seed(config.seed)
         network = networks.build(config, 2)
-        fit(network, cache, manifest, config, Kept())
+        fit(network, cache, manifest, config, Kept(), folder=tmp_path)
         return network.get_weights()
 
     for first, second in zip(weights(), weights(), strict=True):
@@ -131,7 +150,130 @@ def test_the_last_layer_learns_first_and_alone(manifest: Manifest, tmp_path: Pat
     backbone, last = network.get_layer("backbone"), network.get_layer("probabilities")
     backbone_before, last_before = backbone.get_weights(), last.get_weights()
 
-    fit(network, pixel_cache(manifest, 32, tmp_path), manifest, config, Kept())
+    fit(network, pixel_cache(manifest, 32, tmp_path), manifest, config, Kept(), folder=tmp_path)
 
     assert all((now == then).all() for now, then in zip(backbone.get_weights(), backbone_before, strict=True))
     assert (last.get_weights()[0] != last_before[0]).any()
+
+
+def trained(
+    manifest: Manifest, config: TrainingConfig, folder: Path, stops: list[tuple[int, int]]
+) -> tuple[list[np.ndarray], list[Any]]:
+    """The weights and epochs of a training that is stopped again and again, and taken up from its checkpoint."""
+    import keras
+
+    from training import networks
+    from training.input_pipeline import pixel_cache
+    from training.trainer import fit
+
+    begun: TrainingState | None = None
+    epochs: list[Any] = []
+    for number, stop in enumerate([*stops, None]):
+        keras.utils.set_random_seed(config.seed + number)  # what follows a stop owes nothing to the first seed
+        network = networks.build(config.changed({"pretrained": False}), len(manifest.class_names))
+        report = Kept(stop_at=stop, epochs=epochs)
+        try:
+            cache = pixel_cache(manifest, config.image_size, folder)
+            fit(network, cache, manifest, config, report, folder=folder, begun=begun)
+        except Stopped:
+            begun = read_checkpoint(report.checkpoints[-1])
+            assert (begun.epoch, begun.step) == stop
+    return network.get_weights(), epochs
+
+
+def small_backbone(*, input_shape: tuple[int, ...], include_top: bool, weights: str | None, name: str) -> Any:
+    """Stands for MobileNetV2, whose building and tracing take ten times as long as all that these tests train."""
+    import keras
+    from keras import layers
+
+    pixels = keras.Input(input_shape)
+    x = layers.Conv2D(8, 3, strides=4, name="frozen")(pixels)
+    x = layers.Conv2D(8, 3, name=FINE_TUNE_FROM)(x)
+    return keras.Model(pixels, layers.BatchNormalization()(x), name=name)
+
+
+FINE_TUNE_FROM = "block_6_expand"
+AUGMENTED = CONFIG.changed({"epochs": 3, "augmentation": ("zoom", "contrast"), "dropout": 0.3})
+FINE_TUNED = TrainingConfig.for_network(
+    "mobilenetv2", {"image_size": 32, "epochs": 3, "head_epochs": 1, "batch_size": 16, "augmentation": ("flip",)}
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "stops"),
+    [
+        pytest.param(AUGMENTED, [(0, 5), (0, 9), (1, 0), (2, 13)], id="within epochs and at the end of one"),
+        pytest.param(FINE_TUNED, [(0, 2), (1, 0), (1, 1)], id="before, at and after the change of phase"),
+    ],
+)
+def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
+    config: TrainingConfig,
+    stops: list[tuple[int, int]],
+    manifest: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.callbacks.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("keras.applications.MobileNetV2", small_backbone)
+    unbroken, expected = trained(manifest, config, tmp_path, [])
+
+    weights, epochs = trained(manifest, config, tmp_path, stops)
+
+    assert all((one == other).all() for one, other in zip(weights, unbroken, strict=True))
+    assert [each.number for each in epochs] == [1, 2, 3]
+    assert [(each.loss, each.val_loss) for each in epochs] == [(each.loss, each.val_loss) for each in expected]
+
+
+def test_a_training_whose_epochs_are_all_done_is_only_evaluated(
+    run: tuple[Any, Kept], manifest: Manifest, tmp_path: Path
+) -> None:
+    from training.trainer import train
+
+    artifact, before = run
+    report = Kept()
+
+    again = train(manifest, CONFIG, report, folder=tmp_path, cache_folder=tmp_path, resume_from=before.checkpoints[-1])
+
+    assert (report.resumed_after, report.epochs) == ([5], [])
+    assert again.evaluation == artifact.evaluation
+
+
+@pytest.mark.parametrize("what", ["other pictures", "damaged"])
+def test_a_checkpoint_that_does_not_fit_is_refused(
+    what: str, run: tuple[Any, Kept], manifest: Manifest, tmp_path: Path
+) -> None:
+    from training.trainer import train
+
+    path = tmp_path / "checkpoint.npz"
+    path.write_bytes(run[1].checkpoints[0].read_bytes()[: None if what == "other pictures" else -100])
+    other = Manifest(manifest.root, manifest.class_names, manifest.entries[1:])
+
+    with pytest.raises(BrokenArtifact, match=r"checkpoint\.npz"):
+        train(
+            other if what == "other pictures" else manifest,
+            CONFIG,
+            Kept(),
+            folder=tmp_path,
+            cache_folder=tmp_path,
+            resume_from=path,
+        )
+
+
+def test_a_checkpoint_of_another_network_is_refused(run: tuple[Any, Kept], manifest: Manifest, tmp_path: Path) -> None:
+    from training.trainer import train
+
+    wider, path = CONFIG.changed({"filters": (8, 32)}), run[1].checkpoints[0]
+
+    with pytest.raises(BrokenArtifact, match="another network"):
+        train(manifest, wider, Kept(), folder=tmp_path, cache_folder=tmp_path, resume_from=path)
+
+
+def test_a_disk_too_small_for_the_pixels_is_said_by_name(manifest: Manifest, small_disk: Path) -> None:
+    from training.input_pipeline import pixel_cache
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        pixel_cache(manifest, 160, small_disk)
+
+    assert caught.value.errno == errno.ENOSPC
+    assert str(caught.value.filename).startswith(str(small_disk))
+    assert list(small_disk.iterdir()) == []
