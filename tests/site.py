@@ -119,14 +119,15 @@ class Site:
         self.processes.poll()
 
     def _ours(self) -> list[tuple[int, str]]:
-        """Every process that was started with our DATA_DIR, with its command line."""
+        """Every process that was started with our DATA_DIR, with its command line. Redis writes its title over the
+        environment it was started with, but its socket's path is in it."""
         mark = f"DATA_DIR={self.data_dir}\0".encode()
         found = []
         for folder in Path("/proc").iterdir():
             if folder.name.isdecimal() and int(folder.name) != os.getpid() and is_alive(int(folder.name)):
                 try:
-                    if mark in (folder / "environ").read_bytes() + b"\0":
-                        command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    if mark in (folder / "environ").read_bytes() + b"\0" or f"{self.data_dir}/redis.sock" in command:
                         found.append((int(folder.name), command))
                 except OSError:  # gone this moment
                     continue

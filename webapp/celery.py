@@ -1,10 +1,31 @@
 """The Celery application: `celery -A webapp worker`."""
 
-import os
+from __future__ import annotations
 
-from celery import Celery
+import os
+from typing import Any
+
+from celery import Celery, bootsteps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 app = Celery("discern")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+class LookAround(bootsteps.StartStopStep):
+    """Whenever a worker reaches the broker (again), what was queued meanwhile begins, not at the next half minute."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        from training.outages import AWAY
+        from training.reconciler import reconcile  # its rows want Django set up
+
+        try:
+            reconcile()
+        except AWAY:  # the clock will
+            return
+
+
+app.steps["consumer"].add(LookAround)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 15  # between asking the command to end and killing it
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 15.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0
 SETTLED_SECONDS = 10  # a command that lived so long had started well
 PR_SET_PDEATHSIG = 1  # Linux: the signal a process gets when its parent dies
 
@@ -34,16 +34,16 @@ class Keeper:
 
     def run(self) -> int:
         """Returns: the exit code to leave with."""
-        pause, has_settled = FIRST_PAUSE_SECONDS, False
+        pause, is_first = FIRST_PAUSE_SECONDS, True
         while True:
             began = time.monotonic()
             code = self._once()
             if self.is_ending:
                 return max(code, 0)
             lived = time.monotonic() - began
-            has_settled = has_settled or lived >= SETTLED_SECONDS
-            if code > 0 and not has_settled:  # wrong settings, a taken port: nothing that trying again would mend
+            if is_first and code > 0 and lived < SETTLED_SECONDS:  # wrong settings, a taken port: nothing to try again
                 return code
+            is_first = False
             pause = FIRST_PAUSE_SECONDS if lived >= SETTLED_SECONDS else min(2 * pause, LONGEST_PAUSE_SECONDS)
             how = signal.Signals(-code).name if code < 0 else f"code {code}"
             print(f"{self.command[0]} ended with {how}; starting it again", file=sys.stderr, flush=True)  # noqa: T201

@@ -6,13 +6,18 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import celery.app.base
 import pytest
 from django.conf import settings
 
 from tests.site import ROOT, Site, environment
+from training import queue
 from training.config import TrainingConfig
 from training.models import Picture, Recognizer, TrainingRun
+from webapp.celery import app
+from webapp.embedded_redis import socket_url
 
+SEND = celery.app.base.Celery.send_task  # before the tests' fixtures put something in its place
 SECOND_WORKER = "train@%h", "train2@%h"
 SHORT = TrainingConfig.for_network(
     "cnn", {"image_size": 24, "epochs": 8, "batch_size": 8, "filters": (8, 16), "augmentation": ("zoom",)}
@@ -48,3 +53,10 @@ def site(_real_processes: None) -> Iterator[Site]:
     site.start()
     yield site
     site.stop()
+
+
+def deliver(run: TrainingRun, site: Site, *, times: int = 1) -> None:
+    """Send a run's nudge; a broker may deliver the same message several times."""
+    with app.connection_for_write(socket_url(site.data_dir)) as broker:
+        for _ in range(times):
+            SEND(app, queue.TRAIN_RUN, args=[run.pk], queue=queue.TRAIN, connection=broker)

@@ -10,23 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import celery.app.base
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from tests.faults import faults
 from tests.faults.campaign import record, rounds
+from tests.faults.conftest import deliver
 from tests.site import Site
-from training import queue
 from training.models import ModelVersion, TrainingRun
 from training.outages import outlasting
-from webapp.celery import app
-from webapp.embedded_redis import socket_url
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
 
-SEND = celery.app.base.Celery.send_task  # the tests' fixtures put nothing in its place before this module is loaded
 SILENT = timedelta(seconds=90)
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
@@ -50,20 +46,13 @@ class Watch:
         return len(self.ended)
 
 
-def deliver(run: TrainingRun, times: int, site: Site) -> None:
-    """The same message so often, as a broker may."""
-    with app.connection_for_write(socket_url(site.data_dir)) as broker:
-        for _ in range(times):
-            SEND(app, queue.TRAIN_RUN, args=[run.pk], queue="train", connection=broker)
-
-
 def test_every_run_ends_exactly_once_whatever_happens(site: Site, start_run: Callable[..., TrainingRun]) -> None:
     chance = random.Random(SEED)
     number, pauses = rounds(4, 100), rounds(3, 12)
     chosen = list(faults.FAULTS) if rounds(0, 1) else ["kill -9 of a worker", "kill -9 of the trainers", "Redis killed"]
     runs = [start_run(publish_when_done=index % 3 == 0) for index in range(number)]
     for run in runs:
-        deliver(run, 3, site)
+        deliver(run, site, times=3)
 
     watch, made, began = Watch(), Counter(), time.monotonic()
     while watch.look() < number and time.monotonic() - began < 90 * number:

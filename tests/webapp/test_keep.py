@@ -48,6 +48,17 @@ def test_a_command_that_cannot_even_begin_is_not_tried_again() -> None:
         assert keeper.wait(20) == 3
 
 
+def test_a_command_that_had_begun_once_is_tried_again_and_again(pids: Callable[[], list[int]], tmp_path: Path) -> None:
+    fails_later = f"import os, sys; begun = os.path.getsize(sys.argv[1])\n{SAYS_ITS_PID}"
+    with kept(
+        fails_later.replace("time.sleep(60)", "sys.exit(3) if begun else time.sleep(60)"), str(tmp_path / "pids")
+    ):
+        assert wait_until(pids)
+        os.kill(pids()[0], signal.SIGKILL)
+
+        assert wait_until(lambda: len(pids()) == 3)
+
+
 def test_who_is_asked_to_end_ends_its_command(pids: Callable[[], list[int]], tmp_path: Path) -> None:
     with kept(SAYS_ITS_PID, str(tmp_path / "pids")) as keeper:
         assert wait_until(pids)
