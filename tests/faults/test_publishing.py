@@ -71,7 +71,7 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("folder", "size"),
-    [("runs", "40k"), ("files/checkpoints", "40k"), ("files/versions", "300k"), ("cache/pixels", "40k")],
+    [("runs", "40k"), ("files/checkpoints", "40k"), ("files/versions", "40k"), ("cache/pixels", "40k")],
 )
 def test_a_full_disk_fails_the_run_in_plain_words_and_the_old_version_stays(
     folder: str,
