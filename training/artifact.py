@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +117,8 @@ def write_h5(network: keras.Model, path: Path, provenance: Provenance, *, golden
     Raises: OSError with the file's name, also where the disk is full; then nothing is left behind.
     """
     data = _h5_bytes(network, provenance, golden_input)
-    _write_whole(path, data)
+    with written_whole(path) as file:
+        file.write(data)
     return H5(path, hashlib.sha256(data).hexdigest())
 
 
@@ -141,12 +142,18 @@ def _h5_bytes(network: keras.Model, provenance: Provenance, golden_input: NDArra
     return buffer.getvalue()
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    """The file appears under its name only when it is complete and on the disk."""
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that appears under its name only when it is complete and on the disk.
+
+    Temporary file beside it, fsync, rename, fsync of the folder.
+
+    Raises: OSError with the file's name, also where the disk is full; then nothing is left behind.
+    """
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.artifact import sync
+from training.artifact import written_whole
 from training.errors import N_, BrokenArtifact
 
 Arrays = list[NDArray[Any]]
@@ -47,23 +46,12 @@ class TrainingState:
 
 
 def write_checkpoint(path: Path, state: TrainingState) -> None:
-    """Write one whole checkpoint: temporary file beside it, fsync, rename, fsync of the folder.
+    """Write one checkpoint, whole or not at all.
 
     Raises: OSError with the file's name, also where the disk is full; then nothing is left behind.
     """
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.npz")
-    try:
-        with temporary.open("wb") as file:  # given a path, numpy would say of a full disk only that bytes are missing
-            np.savez(file, **_to_arrays(state))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync(path.parent)
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as file:  # given a path, numpy would say of a full disk only that bytes are missing
+        np.savez(file, **_to_arrays(state))
 
 
 def read_checkpoint(path: Path) -> TrainingState:

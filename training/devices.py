@@ -90,13 +90,13 @@ def prepare_device() -> Device:
         [Gpu(each.get("device_name", "GPU"), each.get("compute_capability")) for each in details],
         built_with_cuda=tf.test.is_built_with_cuda(),
         has_driver=shutil.which("nvidia-smi") is not None,
-        cpu_name=_cpu_name(),
+        cpu_name=cpu_name(),
     )
     keras.config.set_dtype_policy(device.precision)
     return device
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

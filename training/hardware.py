@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from training.devices import Gpu, _cpu_name, choose_device
+from training.devices import Gpu, choose_device, cpu_name
 
 PROBE = (sys.executable, "-m", "training.hardware")
 PROBE_SECONDS = 60  # importing TensorFlow from a cold disk takes a while
@@ -42,7 +42,7 @@ class Hardware:
 @cache
 def this_machine() -> Hardware:
     """Looked at once a process: a probe takes seconds, and a GPU does not come or go."""
-    return Hardware(gpus=tuple(find_gpus()), cpu=_cpu_name(), num_cores=num_cores(), memory_bytes=memory_bytes())
+    return Hardware(gpus=tuple(find_gpus()), cpu=cpu_name(), num_cores=num_cores(), memory_bytes=memory_bytes())
 
 
 def find_gpus() -> list[str]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 POLL_SECONDS = 0.2
@@ -46,7 +48,7 @@ class Keeper:
             is_first = False
             pause = FIRST_PAUSE_SECONDS if lived >= SETTLED_SECONDS else min(2 * pause, LONGEST_PAUSE_SECONDS)
             how = signal.Signals(-code).name if code < 0 else f"code {code}"
-            print(f"{self.command[0]} ended with {how}; starting it again", file=sys.stderr, flush=True)  # noqa: T201
+            say(f"{self.command[0]} ended with {how}; starting it again")
             self._sleep(pause)
 
     def _once(self) -> int:
@@ -70,6 +72,14 @@ class Keeper:
 
     def _end(self, number: int, frame: object) -> None:
         self.is_ending = True
+
+
+def say(message: str) -> None:
+    """On the error output, in the form that LOG_FORMAT asks for."""
+    if os.environ.get("LOG_FORMAT") == "json":
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        message = json.dumps({"time": now, "level": "WARNING", "logger": "keep", "message": message})
+    print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def starters() -> list[int]:
