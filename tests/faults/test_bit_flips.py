@@ -15,6 +15,8 @@ from tests.faults.campaign import record, rounds
 from training.errors import BrokenArtifact
 from training.models import ModelVersion, Recognizer
 
+pytestmark = pytest.mark.faults
+
 PICTURE = encoded(draw("circle", 999))
 
 
