@@ -131,7 +131,7 @@ def test_a_locked_database_fails_in_time_and_is_well_afterwards(client, lock, mo
     lock.close()
     monkeypatch.undo()
 
-    assert waited < 2
+    assert waited < 10  # the database itself would wait twice as long
     assert (locked["status"], locked["error"]) == ("failed", "no answer for 0 s")
     assert status(client, "database")["status"] == "ok"
 
@@ -163,7 +163,7 @@ def test_probes_at_once_look_once():
 
 
 def test_who_finds_a_check_hanging_does_not_wait(monkeypatch):
-    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 1)
     release = threading.Event()
     check = readiness.Check(release.wait, fresh_seconds=0)
     check.start()
@@ -176,7 +176,7 @@ def test_who_finds_a_check_hanging_does_not_wait(monkeypatch):
     release.set()
 
     assert (first.status, second.status) == ("failed", "failed")
-    assert waited < 0.1
+    assert waited < 0.5
 
 
 @pytest.mark.usefixtures("_no_redis")
