@@ -6,14 +6,14 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
 from classifier.engine import engine
+from tests.disks import mounted
 from tests.faults.campaign import record, rounds
 from training import process
 from training.models import ModelVersion, Recognizer, TrainingRun
@@ -56,19 +56,6 @@ def test_a_publishing_that_is_killed_leaves_the_old_version_or_the_new_one(
     assert len(answered) == number
 
 
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own, full after so many bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @pytest.mark.parametrize(
     ("folder", "size"),
     [("runs", "40k"), ("files/checkpoints", "40k"), ("files/versions", "40k"), ("cache/pixels", "40k")],
@@ -83,7 +70,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_the_old_version_stays(
     run = start_run(publish_when_done=True)
     if folder == "files/versions":
         engine.classify(version.recognizer, picture_bytes())  # its files are below the mount
-    with small_disk(Path(settings.DATA_DIR) / folder, size):
+    with mounted(Path(settings.DATA_DIR) / folder, size):
         process.carry_out(run.pk)
 
         run.refresh_from_db()

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.training.conftest import fill
+from tests.disks import fill
 from training.artifact import (
     Provenance,
     check_files,

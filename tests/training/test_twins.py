@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from tests.training.conftest import fill
+from tests.disks import fill
 from training.artifact import TWIN_NAMES, check_files
 from training.config import TrainingConfig
 from training.errors import TwinDiffers
