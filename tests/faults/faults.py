@@ -63,7 +63,7 @@ def take_database_away(site: Site) -> None:
     and lets nobody in for as long."""
     if connection.vendor == "sqlite":
         command = [sys.executable, "-c", LOCKS_SQLITE, str(connection.settings_dict["NAME"]), str(LOCKED_SECONDS)]
-        subprocess.Popen(command)
+        threading.Thread(target=subprocess.run, args=(command,)).start()
     elif "FAULTS_POSTGRES" in os.environ:
         restart = os.environ["FAULTS_POSTGRES"].split()
         subprocess.run(restart, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
