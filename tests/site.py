@@ -105,7 +105,7 @@ class Site:
         """Send a signal to the processes of a role; false where there is none."""
         found = self.pids(role)
         for pid in found:
-            _send(pid, number)
+            send(pid, number)
         return bool(found)
 
     def kill_everything(self) -> None:
@@ -114,7 +114,7 @@ class Site:
             found = [pid for pid, _ in self._ours()]
             for number in (signal.SIGSTOP, signal.SIGKILL):
                 for pid in found:
-                    _send(pid, number)
+                    send(pid, number)
             time.sleep(0.05)
         self.processes.poll()
 
@@ -134,6 +134,7 @@ class Site:
         return found
 
 
-def _send(pid: int, number: int) -> None:
+def send(pid: int, number: int) -> None:
+    """A signal, also to a process that has just gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)

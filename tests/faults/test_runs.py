@@ -48,7 +48,7 @@ class Watch:
 
 def test_every_run_ends_exactly_once_whatever_happens(site: Site, start_run: Callable[..., TrainingRun]) -> None:
     chance = random.Random(SEED)
-    number, pauses = rounds(4, 100 if connection.vendor == "sqlite" else 50), rounds(3, 12)
+    number, pauses = rounds(4, 100 if connection.vendor == "sqlite" else 50), rounds(6, 12)
     chosen = list(faults.FAULTS) if rounds(0, 1) else ["kill -9 of a worker", "kill -9 of the trainers", "Redis killed"]
     runs = [start_run(publish_when_done=index % 3 == 0) for index in range(number)]
     for run in runs:
