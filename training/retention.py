@@ -28,7 +28,7 @@ SAFE_SILENCE = timedelta(hours=1)  # since a run's last heartbeat, before its wo
 KEEP_FAILED_DAYS = 14  # a failed run can go on from its checkpoints
 KEEP_UNUSED_DAYS = 14  # caches
 MAX_PIXEL_CACHE_BYTES = 20_000_000_000
-KEEP_SILENT_WORKERS_DAYS = 7
+KEEP_SILENT_WORKERS_DAYS = 1  # killed, and never come back
 
 log = logging.getLogger(__name__)
 

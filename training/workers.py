@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection
 from django.utils import timezone
@@ -15,7 +15,6 @@ from training.hardware import Hardware
 from training.models import Worker
 
 SEEN_EVERY_SECONDS = 10
-FORGOTTEN_AFTER = timedelta(days=1)  # the row of a worker that was killed and never came back
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,6 @@ def report(name: str, hardware: Hardware, started_at: datetime) -> None:
         "seen_at": now,
     }
     Worker.objects.update_or_create(name=name, defaults=values)
-    Worker.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
 
 
 def leave(name: str, started_at: datetime) -> None:

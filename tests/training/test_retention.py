@@ -337,11 +337,11 @@ def _age(path: Path, seconds: float) -> None:
 
 
 # --- rows
-def test_a_worker_that_was_not_seen_for_a_week_is_forgotten():
+def test_a_worker_that_was_not_seen_for_a_day_is_forgotten():
     facts: dict[str, Any] = {"host": "gpu1", "device": "CPU", "num_cores": 2, "memory_bytes": 1}
-    for days in (6, 8):
-        at = timezone.now() - timedelta(days=days)
-        Worker.objects.create(name=f"silent {days}", started_at=at, seen_at=at, **facts)
+    for hours in (23, 25):
+        at = timezone.now() - timedelta(hours=hours)
+        Worker.objects.create(name=f"silent {hours}", started_at=at, seen_at=at, **facts)
 
     assert retention.remove_silent_workers() == Removed(1)
-    assert Worker.objects.get().name == "silent 6"
+    assert Worker.objects.get().name == "silent 23"

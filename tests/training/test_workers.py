@@ -56,15 +56,6 @@ def test_a_worker_that_begins_again_has_one_row() -> None:
 
 
 @pytest.mark.django_db
-def test_a_worker_that_never_came_back_is_forgotten_after_a_day() -> None:
-    report("train@gone", CPU, timezone.now())
-    Worker.objects.update(seen_at=timezone.now() - timedelta(hours=25))
-
-    report("train@here", CPU, timezone.now())
-
-    assert [each.name for each in Worker.objects.all()] == ["train@here"]
-
-
 @pytest.mark.django_db
 def test_a_worker_that_leaves_does_not_take_the_row_of_its_successor_along() -> None:
     report("train@here", CPU, timezone.now())
