@@ -56,7 +56,6 @@ def test_a_worker_that_begins_again_has_one_row() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.django_db
 def test_a_worker_that_leaves_does_not_take_the_row_of_its_successor_along() -> None:
     report("train@here", CPU, timezone.now())
 
