@@ -66,7 +66,9 @@ def take_database_away(site: Site) -> None:
         threading.Thread(target=subprocess.run, args=(command,)).start()
     elif "FAULTS_POSTGRES" in os.environ:
         restart = os.environ["FAULTS_POSTGRES"].split()
-        subprocess.run(restart, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        without_ours = {"PATH": os.environ["PATH"]}  # the new server must not look like one of the site's processes
+        quiet = subprocess.DEVNULL
+        subprocess.run(restart, check=True, stdout=quiet, stderr=quiet, cwd="/", env=without_ours)
     else:
         _throw_everybody_out()
 
