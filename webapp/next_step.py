@@ -6,7 +6,7 @@ from django.db.models import Count
 from django.db.models.enums import TextChoices
 
 from training.manifest import MIN_CLASSES, MIN_PICTURES_PER_CLASS
-from training.models import ModelVersion, Recognizer, TrainingRun
+from training.models import ModelVersion, Recognizer
 
 
 class NextStep(TextChoices):
@@ -19,7 +19,7 @@ class NextStep(TextChoices):
 
 def next_step(recognizer: Recognizer, newest: ModelVersion | None) -> NextStep:
     """From pictures to a published version; `newest` is the recognizer's latest version."""
-    if recognizer.runs.exclude(state__in=TrainingRun.ENDED).exists():
+    if recognizer.runs.unfinished().exists():
         return NextStep.WATCH
     active = recognizer.active_version
     is_better = newest and (active is None or newest.test_accuracy > active.test_accuracy)

@@ -453,6 +453,7 @@ def test_a_published_version_that_answers_its_own_test_is_ready(engine: Engine, 
     spoil(version)  # what is open needs its files no more
 
     engine.check(version.recognizer)
+    assert engine.opened(version.recognizer).version == version
 
 
 def test_without_a_publication_nothing_is_ready(engine: Engine, recognizer: Recognizer) -> None:

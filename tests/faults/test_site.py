@@ -60,7 +60,7 @@ class Visitor:
         assert response.status_code == 200, f"{path}: {response.status_code}"
         return response
 
-    def slowest(self) -> str:
+    def medians(self) -> str:
         return ", ".join(f"{path} {1000 * statistics.median(each):.0f} ms" for path, each in self.seconds.items())
 
 
@@ -115,11 +115,11 @@ def test_without_redis_everything_answers_and_a_run_starts_when_it_is_back(
     started = time.monotonic() - back
     record(
         f"Redis {how} ({connection.vendor}): median answers with Redis",
-        usual.slowest(),
+        usual.medians(),
     )
     record(
         f"Redis {how} ({connection.vendor}): median answers without; a run asked for; the run starts after its return",
-        f"{without.slowest()}; “{state}” in {asked:.1f} s; {started:.0f} s",
+        f"{without.medians()}; “{state}” in {asked:.1f} s; {started:.0f} s",
     )
     assert (state, asked < 5) == (State.QUEUED, True)
     assert wait_until(lambda: is_ended(run), seconds=120)

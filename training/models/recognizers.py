@@ -151,7 +151,7 @@ class Recognizer(NamedInTwoLanguages):
         """Raises: StillInUse while visitors use it, or a run of it waits or works."""
         if Recognizer.objects.open_to_visitors().filter(pk=self.pk).exists():
             raise StillInUse(N_("Visitors use it. Switch “visitors may use it” off first."))
-        run = self.runs.filter(ended_at=None).first()
+        run = self.runs.unfinished().first()
         if run:
             raise StillInUse(N_("Cancel run %(number)d first."), number=run.pk)
 

@@ -35,6 +35,10 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
     def active(self) -> Self:
         return self.filter(state__in=TrainingRun.ACTIVE)
 
+    def unfinished(self) -> Self:
+        """Waiting or active."""
+        return self.exclude(state__in=TrainingRun.ENDED)
+
     def orphaned(self) -> Self:
         """Active, but nobody has said so for a while."""
         return self.active().filter(heartbeat__lt=timezone.now() - TrainingRun.STALE_AFTER)

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         """
         if Recognizer.objects.exclude(slug="digits", versions=None).exists():
             return
-        if TrainingRun.objects.exclude(state__in=TrainingRun.ENDED).exists():
+        if TrainingRun.objects.unfinished().exists():
             self.stdout.write("The training of the starter recognizer was cut off; a worker goes on with it.")
             return
         self.stdout.write("Training the starter recognizer on 1,797 handwritten digits; this takes up to a minute.")
