@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HOST ?= 127.0.0.1
 export PORT ?= 8000
 
-.PHONY: run install test faults check messages lock
+.PHONY: run install test faults check messages lock bench-train
 
 run: install
 	@python manage.py first_start
@@ -37,6 +37,19 @@ test: $(VENV)/.installed-dev
 # Kills, freezes and fills up the real thing, for an hour or so; docs/reliability.md keeps what came of it.
 faults: $(VENV)/.installed-dev
 	python -m tests.faults
+
+# Makes the figures of docs/training.md again, for some hours: DATA has a folder of class folders per set, KERAS_HOME the
+# ImageNet weights where there is no network, TORCH an interpreter with torch 2.13, h5py, numpy and Pillow.
+DATA ?= ../shared/data
+BENCH ?= var/bench
+TORCH ?=
+bench-train: $(VENV)/.installed
+	python -m benchmarks.accuracy $(DATA) $(BENCH)/accuracy
+	python -m benchmarks.quick $(DATA) $(BENCH)/quick
+	python -m benchmarks.fine_tuning $(DATA)/garbage $(BENCH)/fine-tuning $(if $(TORCH),--torch $(TORCH))
+	python -m benchmarks.honest_data $(DATA)
+	python -m benchmarks.input_pipeline
+	python -m benchmarks.memory $(BENCH)/memory
 
 check: $(VENV)/.installed-dev
 	ruff check .

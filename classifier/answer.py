@@ -24,15 +24,21 @@ class Score:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a version makes of a picture: every class, the most probable first."""
+    """What a version makes of a picture: every class, the most probable first; the probabilities are calibrated."""
 
     version: ModelVersion
     scores: list[Score]
     milliseconds: float  # from bytes to scores
+    possible: tuple[str, ...] = ()  # keys of the classes that hold the true one with 90 %
 
     @property
     def best(self) -> Score:
         return self.scores[0]
+
+    @property
+    def could_also_be(self) -> list[str]:
+        """What else it could well be, by key."""
+        return [label for label in self.possible if label != self.best.label]
 
     def record(self, source: str) -> None:
         """Keep the answer as a row, unless its version has been deleted since it answered."""
@@ -54,7 +60,7 @@ class Answer:
         return [vars(score) for score in self.scores[:count]]
 
 
-def ranked(class_names: list[str], probabilities: NDArray[np.float32]) -> list[Score]:
+def ranked(class_names: list[str], probabilities: NDArray[np.floating[Any]]) -> list[Score]:
     """The classes by falling probability; `probabilities` has shape (num_classes,)."""
     order = np.argsort(-probabilities, kind="stable")
     return [Score(class_names[i], float(min(1.0, max(0.0, probabilities[i])))) for i in order]

@@ -44,9 +44,10 @@ class OpenVersion:
         """Raises: UnreadablePicture."""
         started = time.perf_counter()
         pixels = load_pixels(source, self.version.image_size)
-        probabilities = self.network(pixels[np.newaxis].astype(np.float32))
-        milliseconds = (time.perf_counter() - started) * 1000
-        return Answer(self.version, ranked(self.version.class_names, probabilities), milliseconds)
+        probabilities = self.version.calibrated(self.network(pixels[np.newaxis].astype(np.float32)))
+        scores = ranked(self.version.class_names, probabilities)
+        possible = tuple(self.version.possible(probabilities))
+        return Answer(self.version, scores, (time.perf_counter() - started) * 1000, possible)
 
     def check(self) -> None:
         """Raises: BrokenArtifact if it does not give the answer that its H5 gave when it was written."""

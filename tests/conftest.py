@@ -25,7 +25,8 @@ from hypothesis import settings as hypothesis_settings
 from classifier.engine import engine
 from tests import tiny
 from tests.drawings import SHAPES, draw, encoded, zipped
-from training.artifact import H5_NAME, TWIN_NAMES
+from training.answers import ANSWERS_NAME
+from training.artifact import H5_NAME, TWIN_NAMES, sha256_of
 from training.images import ingest
 from training.models import ModelVersion, Picture, Recognizer, TrainingRun
 from training.pictures import add_picture
@@ -34,6 +35,28 @@ ROOT = Path(__file__).parent.parent
 
 hypothesis_settings.register_profile("shared machine", deadline=None)
 hypothesis_settings.load_profile("shared machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database-only",
+        action="store_true",
+        help="only tests that may touch a database: what a second one is tried with",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--database-only"):
+        return
+    touching = [item for item in items if _may_touch_the_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(touching)])
+    items[:] = touching
+
+
+def _may_touch_the_database(item: pytest.Item) -> bool:
+    is_whole_site = item.get_closest_marker("browser") or item.get_closest_marker("faults")
+    fixtures = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    return bool(is_whole_site or fixtures or item.get_closest_marker("django_db"))
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
@@ -98,7 +121,7 @@ def make_version(tiny_files: Path) -> Callable[[Recognizer], ModelVersion]:
         )
         folder = f"versions/{recognizer.pk}/{run.pk}-1"
         (settings.MEDIA_ROOT / folder).mkdir(parents=True)
-        for name in (H5_NAME, *TWIN_NAMES):
+        for name in (H5_NAME, *TWIN_NAMES, ANSWERS_NAME):
             shutil.copy(tiny_files / name, settings.MEDIA_ROOT / folder / name)
         return recognizer.versions.create(
             number=recognizer.versions.count() + 1,
@@ -113,6 +136,8 @@ def make_version(tiny_files: Path) -> Callable[[Recognizer], ModelVersion]:
             num_weights=facts["num_weights"],
             test_accuracy=facts["evaluation"]["accuracy"],
             evaluation=facts["evaluation"],
+            temperature=facts["temperature"],
+            answers_sha256=sha256_of(tiny_files / ANSWERS_NAME),
         )
 
     return make

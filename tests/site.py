@@ -21,8 +21,10 @@ ROLES = {
     "web": r"gunicorn",
     "worker": r"celery.*train\w*@",
     "clock": r"celery.*clock@",
+    "jobs": r"celery.*jobs@",
     "redis": r"redis-server",
-    "trainer": r"-m training \d",
+    "trainer": r"-m training run \d",
+    "job": r"-m training job \d",
 }
 
 

@@ -16,15 +16,35 @@ from training.models import ModelVersion
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("training", "classifier", "webapp")
-HAND_OVER = {"training.models", "training.artifact", "training.images", "training.errors", "training.evaluation"}
+HAND_OVER = {
+    "training.models",
+    "training.artifact",
+    "training.calibration",
+    "training.images",
+    "training.errors",
+    "training.evaluation",
+}
 MAY_IMPORT_TENSORFLOW = {
+    "training.acceleration",
     "training.artifact",
     "training.callbacks",
+    "training.course",
     "training.devices",
     "training.hardware",
+    "training.features",
     "training.input_pipeline",
-    "training.job",
+    "training.inspection",
     "training.networks",
+    "training.networks.applications",
+    "training.networks.augmentation",
+    "training.networks.googlenet",
+    "training.networks.parts",
+    "training.networks.scratch",
+    "training.optimizers",
+    "training.race",
+    "training.rehearsal",
+    "training.review",
+    "training.runs",
     "training.trainer",
     "training.twins",
     "classifier.engine",
@@ -33,7 +53,7 @@ ONLY_INSIDE_FUNCTIONS = {
     "training.artifact",
     "training.devices",
     "training.hardware",
-    "training.job",
+    "training.runs",
     "training.twins",
     "classifier.engine",
 }
@@ -203,11 +223,14 @@ from training.models import Recognizer
 print(engine.classify(Recognizer.objects.get(), sys.argv[1]).best.label)
 """
 WORKS = "from webapp.celery import app; app.loader.import_default_modules(); assert 'training.train_run' in app.tasks"
-LOOKS = "\nimport sys; print(sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'torch'}))"
+LOOKS = """
+import sys
+print(sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'torch', 'optuna'}))
+"""
 
 
 def loaded_by(code: str, *arguments: str) -> list[str]:
-    """What a fresh process prints that runs some code and then looks which of TensorFlow and Keras are loaded."""
+    """What a fresh process prints that runs some code and then looks which of the heavy libraries are loaded."""
     command = [sys.executable, "-c", code + LOOKS, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr

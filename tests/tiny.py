@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.drawings import SHAPES, draw, encoded
+from training.answers import ANSWERS_NAME
 from training.config import TrainingConfig
 from training.images import ingest
 from training.manifest import make_manifest
@@ -46,7 +47,7 @@ def main(folder: Path) -> None:
             ingested = ingest(encoded(draw(shape, number)))
             (folder / f"{shape}-{number}.webp").write_bytes(ingested.data)
             pictures.append((f"{shape}-{number}.webp", ingested.sha256, shape))
-    manifest = make_manifest(folder, pictures, CONFIG)
+    manifest = make_manifest(folder, pictures)
     artifact = train(manifest, CONFIG, Silent(), folder=folder, cache_folder=folder / "cache", recognizer="shapes")
     facts = {
         "h5_sha256": artifact.h5.sha256,
@@ -55,8 +56,10 @@ def main(folder: Path) -> None:
         "class_names": manifest.class_names,
         "num_weights": artifact.num_weights,
         "evaluation": artifact.evaluation.to_dict(),
+        "temperature": artifact.temperature,
         "manifest_sha256": manifest.sha256,
     }
+    (folder / ANSWERS_NAME).write_bytes(artifact.answers.to_bytes())
     (folder / "facts.json").write_text(json.dumps(facts))
 
 

@@ -1,4 +1,4 @@
-"""The trainer's process: `python -m training RUN LEASE PARENT` carries out one claimed run."""
+"""The trainer's process: `python -m training run|job KEY LEASE PARENT` carries out one claimed run or job."""
 
 import os
 import sys
@@ -13,6 +13,6 @@ if __name__ == "__main__":
     os.nice(NICENESS)
     django.setup()
 
-    from training.job import main  # its rows want Django set up
+    from training.work import main  # its rows want Django set up
 
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))

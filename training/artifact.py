@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from training.answers import Answers
 from training.config import TrainingConfig
+from training.environment import environment_of
 from training.errors import N_, BrokenArtifact
 from training.evaluation import Evaluation
 
 if TYPE_CHECKING:
     import keras
 
+    from training.devices import Device
     from training.manifest import Manifest
     from training.twins import Twin
 
@@ -40,9 +43,11 @@ Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 # Every layer class that our builders use. A file with any other was not written by us.
 ALLOWED_LAYERS = frozenset(
     """
-    Functional InputLayer Rescaling Flatten Dense Dropout Identity Activation ReLU ZeroPadding2D Add
-    Conv2D DepthwiseConv2D BatchNormalization MaxPooling2D AveragePooling2D GlobalAveragePooling2D
-    RandomFlip RandomRotation RandomZoom RandomTranslation RandomShear RandomContrast RandomInvert
+    Functional Sequential InputLayer Rescaling Normalization Flatten Reshape Dense Dropout Identity Activation ReLU
+    Conv2D DepthwiseConv2D SeparableConv2D ZeroPadding2D Cropping2D Add Multiply Concatenate
+    BatchNormalization LayerNormalization MaxPooling2D AveragePooling2D GlobalAveragePooling2D
+    RandomFlip RandomRotation RandomZoom RandomTranslation RandomShear RandomContrast RandomBrightness RandomInvert
+    RandomHue RandomSaturation RandomErasing
     """.split()
 )
 
@@ -58,14 +63,16 @@ class Provenance:
     keras_version: str
     trained_at: str  # ISO 8601, UTC
     temperature: float = 1.0  # divides the logits; 1 leaves the probabilities as they are
+    environment: dict[str, Any] = field(default_factory=dict)  # of training.environment; empty in older files
 
     @classmethod
-    def of(cls, recognizer: str, manifest: Manifest, config: TrainingConfig) -> Self:
+    def of(cls, recognizer: str, manifest: Manifest, config: TrainingConfig, device: Device | None = None) -> Self:
         from keras import __version__ as keras_version
 
         now = datetime.now(UTC).isoformat(timespec="seconds")
         names = manifest.class_names
-        return cls(recognizer, names, config.to_dict(), manifest.sha256, keras_version, now)
+        environment = environment_of(device) if device else {}
+        return cls(recognizer, names, config.to_dict(), manifest.sha256, keras_version, now, environment=environment)
 
     @property
     def image_size(self) -> int:
@@ -87,6 +94,8 @@ class Artifact:
     h5: H5
     twin: Twin
     evaluation: Evaluation
+    temperature: float
+    answers: Answers
     num_weights: int
 
 
@@ -174,8 +183,8 @@ def read_provenance(path: Path) -> Provenance:
             kept = dict(file[GROUP].attrs)
     except (OSError, KeyError) as error:
         raise _not_ours(path, str(error)) from error
-    lists = {name: json.loads(kept[name]) for name in ("class_names", "config")}
-    return Provenance(**{**kept, **lists, "temperature": float(kept["temperature"])})
+    written = {name: json.loads(kept[name]) for name in ("class_names", "config", "environment") if name in kept}
+    return Provenance(**{**kept, **written, "temperature": float(kept["temperature"])})
 
 
 def read_golden(path: Path) -> Golden:

@@ -29,6 +29,13 @@ class EpochResult:
     seconds: float
 
 
+def figure(logs: dict[str, Any] | None, name: str, of: str = "") -> float:
+    """A loss or accuracy of the network's own answer, where other heads learn beside it too."""
+    known = logs or {}
+    own = f"{of}probabilities_{name}"
+    return float(known[own if own in known else f"{of}{name}"])
+
+
 class EpochReporter(keras.callbacks.Callback):
     """Tells `report` what each epoch came to. Pictures a second count training alone, not validation."""
 
@@ -45,13 +52,12 @@ class EpochReporter(keras.callbacks.Callback):
         self.trained = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        values = {name: float(value) for name, value in (logs or {}).items()}
         result = EpochResult(
             number=epoch + 1,
-            loss=values["loss"],
-            accuracy=values["accuracy"],
-            val_loss=values["val_loss"],
-            val_accuracy=values["val_accuracy"],
+            loss=figure(logs, "loss"),
+            accuracy=figure(logs, "accuracy"),
+            val_loss=figure(logs, "loss", "val_"),
+            val_accuracy=figure(logs, "accuracy", "val_"),
             learning_rate=self.learning_rate,
             pictures_per_second=self.pictures / max(self.trained - self.began, 1e-6),
             seconds=time.monotonic() - self.began,
@@ -68,12 +74,32 @@ class BestWeights(keras.callbacks.Callback):
         self.best = best
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = float((logs or {})["val_loss"])
+        loss = figure(logs, "loss", "val_")
         if loss < self.best.loss:
             self.best = Best(self.network.get_weights(), loss, epoch + 1)
 
     def restore(self) -> None:
         self.network.set_weights(self.best.weights)
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Validates with the optimizer's average of the weights, then lets the weights themselves go on learning.
+
+    It stands after whoever keeps the best weights, and before whoever keeps the training's state.
+    """
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.weights = _values(self.model.trainable_variables)
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._put_back()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._put_back()  # Keras ends each `fit` with the average
+
+    def _put_back(self) -> None:
+        _assign(self.model.trainable_variables, self.weights)
 
 
 class Checkpointer(keras.callbacks.Callback):
@@ -127,6 +153,7 @@ class Checkpointer(keras.callbacks.Callback):
             seeds=_values(_seeds(self.network)),
             best=self.best.best,
             metrics=metrics,
+            auxiliary=_values(_auxiliary(self.model, self.network)),
         )
         self.keep(state)
         self.kept_at = time.monotonic()
@@ -138,8 +165,12 @@ def restore_network(network: keras.Model, state: TrainingState) -> None:
     _assign(_seeds(network), state.seeds)
 
 
-def restore_optimizer(learner: keras.Model, state: TrainingState) -> None:
-    """Give a compiled network's optimizer the steps and moments it had. Raises: BrokenArtifact."""
+def restore_learner(learner: keras.Model, network: keras.Model, state: TrainingState) -> None:
+    """Give what was compiled the steps and moments its optimizer had, and its auxiliary heads their weights.
+
+    Raises: BrokenArtifact.
+    """
+    _assign(_auxiliary(learner, network), state.auxiliary)
     learner.optimizer.build(learner.trainable_variables)
     _assign(_moments(learner), state.optimizer)
 
@@ -148,6 +179,12 @@ def _moments(learner: keras.Model) -> list[keras.Variable]:
     """The optimizer's variables without the loss scale of mixed precision, which another machine may not have."""
     optimizer = learner.optimizer
     return list(getattr(optimizer, "inner_optimizer", optimizer).variables)
+
+
+def _auxiliary(learner: keras.Model, network: keras.Model) -> list[keras.Variable]:
+    """What the learner's layers have beside the network's, the chance of random ones included."""
+    own = {id(variable) for variable in network.variables}
+    return [variable for layer in learner.layers for variable in layer.variables if id(variable) not in own]
 
 
 def _seeds(network: keras.Model) -> list[keras.Variable]:

@@ -19,7 +19,7 @@ from training.errors import N_, BrokenArtifact
 
 Arrays = list[NDArray[Any]]
 
-FORMAT = 1  # raised when a checkpoint's content changes its meaning
+FORMAT = 2  # raised when a checkpoint's content changes its meaning
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class TrainingState:
     seeds: Arrays  # of every random layer: (2,) seed and how often it was drawn from
     best: Best
     metrics: Arrays = field(default_factory=list)  # sums and counts over the batches done of the next epoch
+    auxiliary: Arrays = field(default_factory=list)  # weights that learn beside the network's own and are left behind
 
 
 def write_checkpoint(path: Path, state: TrainingState) -> None:
@@ -74,6 +75,7 @@ def _to_arrays(state: TrainingState) -> dict[str, Any]:
         "seeds": state.seeds,
         "best": state.best.weights,
         "metrics": state.metrics,
+        "auxiliary": state.auxiliary,
     }
     description = {
         "format": FORMAT,
@@ -102,4 +104,5 @@ def _from_arrays(arrays: Any) -> TrainingState:
         seeds=parts["seeds"],
         best=Best(parts["best"], description["best_loss"], description["best_epoch"]),
         metrics=parts["metrics"],
+        auxiliary=parts["auxiliary"],
     )

@@ -83,6 +83,10 @@ class WeightsNotFound(TrainingError):
     """Pretrained weights are neither in the cache nor to be had from the network."""
 
 
+class TrialPruned(TrainingError):
+    """A study ends a trial early: others did better at the same epoch."""
+
+
 class BrokenArtifact(TrainingError):
     """A stored file is missing or is not the one its row describes."""
 
@@ -114,3 +118,7 @@ class NotPublishable(TrainingError):
 
 class StillInUse(TrainingError):
     """A version or a recognizer that somebody relies on is not deleted."""
+
+
+class NotComparable(TrainingError):
+    """Two versions have no answers to the same pictures."""

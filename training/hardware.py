@@ -69,6 +69,13 @@ def memory_bytes(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/se
     return min([installed, *_memory_limits(root, own)])
 
 
+def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Memory that a process could still take without anything being swapped out."""
+    lines = meminfo.read_text().splitlines() if meminfo.is_file() else []
+    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return min([memory_bytes(), *free])
+
+
 def _memory_limits(root: Path, own: Path) -> Iterator[int]:
     """Every limit from this process's own group up to the root."""
     lines = own.read_text().splitlines() if own.is_file() else []

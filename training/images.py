@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from training import fingerprints
 from training.errors import N_, UnreadablePicture
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # by content; a file's name says nothing
@@ -43,6 +44,7 @@ class Ingested:
     sha256: str  # of size and pixels: the same picture in another file has the same
     width: int
     height: int
+    fingerprint: str = ""  # perceptual hashes, by which near-duplicates are found
 
 
 def ingest(source: Source) -> Ingested:
@@ -56,7 +58,18 @@ def ingest(source: Source) -> Ingested:
     kept = io.BytesIO()
     picture.save(kept, "WEBP", lossless=True, quality=20, method=0)  # for lossless, quality is effort
     digest = hashlib.sha256(f"{picture.width}x{picture.height}:".encode() + picture.tobytes())
-    return Ingested(kept.getvalue(), digest.hexdigest(), picture.width, picture.height)
+    return Ingested(kept.getvalue(), digest.hexdigest(), *picture.size, fingerprint=_fingerprint(picture))
+
+
+def encoded_png(pixels: Pixels) -> bytes:
+    """What we have drawn ourselves as a PNG.
+
+    Args:
+        pixels: (height, width, channels), where 1 channel is grey, 3 are RGB, and 2 or 4 have opacity after them.
+    """
+    file = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def load_pixels(source: Source, image_size: int) -> Pixels:
@@ -70,6 +83,38 @@ def load_pixels(source: Source, image_size: int) -> Pixels:
     """
     square = open_picture(source).resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(square, dtype=np.uint8)
+
+
+def thumbnail(source: Source, side: int) -> bytes:
+    """A picture as a JPEG with no side longer than `side` pixels. Raises: UnreadablePicture."""
+    picture = open_picture(source)
+    picture.thumbnail((side, side), Image.Resampling.BILINEAR)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
+def jpeg_round_trip(pixels: Pixels, quality: int) -> Pixels:
+    """What is left of pixels after they were saved as a JPEG of a quality from 1 to 95; the shape stays."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file, formats=["JPEG"]), dtype=np.uint8)
+
+
+def load_small(source: Source, image_size: int, *, through: int) -> Pixels:
+    """As `load_pixels`, but made as small as `through` first: what a smaller picture of the same would show."""
+    small = open_picture(source).resize((through, through), Image.Resampling.BILINEAR)
+    return np.asarray(small.resize((image_size, image_size), Image.Resampling.BILINEAR), dtype=np.uint8)
+
+
+def fingerprint_of(source: Source) -> str:
+    """The perceptual hashes of a picture, as `ingest` takes them. Raises: UnreadablePicture."""
+    return _fingerprint(open_picture(source))
+
+
+def _fingerprint(picture: Image.Image) -> str:
+    grey = picture.convert("L").resize((fingerprints.SIDE, fingerprints.SIDE), Image.Resampling.BILINEAR)
+    return fingerprints.fingerprint(np.asarray(grey, dtype=np.uint8))
 
 
 def open_picture(source: Source) -> Image.Image:

@@ -12,6 +12,7 @@ from training.errors import N_, TrainingError
 from training.models import PictureImport
 from training.models.pictures import ReportLine
 from training.pictures import add_pictures
+from training.sources import with_sources
 
 PROGRESS_SECONDS = 1
 
@@ -25,8 +26,10 @@ def carry_out(import_id: int) -> None:
         return
     try:
         with zip_members(storage.local_path(row.archive)) as members:
-            row.progress(num_files=len(members), num_read=0)
-            row.end(list(_told(row, add_pictures(row.recognizer, members, row.started_by))))
+            pictures, sources = with_sources(members)
+            row.progress(num_files=len(pictures), num_read=0)
+            lines = list(_told(row, add_pictures(row.recognizer, pictures, row.started_by)))
+            row.end([*lines, *sources.unmet()])
     except TrainingError as error:
         row.fail(error)
     except FileNotFoundError:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,17 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training.images import load_pixels
+from training.augmentation import changed
+from training.config import TrainingConfig
+from training.images import Pixels, load_pixels
 from training.manifest import Manifest
 
 Cache = NDArray[np.uint8]
+
+NUM_THREADS = os.cpu_count() or 1
+FEATURE_BYTES = 1 << 30  # of the features of all views together
+MIXUP = 1  # sets its chance apart from that of the augmentation
+BLOCK = 256  # pictures whose features are computed at a time
 
 
 def pixel_cache(manifest: Manifest, image_size: int, folder: Path) -> Cache:
@@ -67,25 +78,162 @@ def shuffled(positions: NDArray[np.intp], seed: int, epoch: int) -> NDArray[np.i
     return np.random.default_rng([seed, epoch]).permutation(positions)
 
 
-def dataset(
-    inputs: NDArray[Any], labels: NDArray[np.int32], positions: NDArray[np.intp], batch_size: int
-) -> tf.data.Dataset:
-    """Batches of (inputs, labels) at some positions, in their order.
+@dataclass(frozen=True)
+class Pictures:
+    """What a learner sees of the pictures of a manifest: their pixels, or what a frozen part makes of them.
 
-    A batch is read from the memory map in one go, so a picture costs one copy and never a decode.
-
-    Args:
-        inputs: (n, …) pixels, or features of them.
-        labels: (n,) class indices.
-    Returns: batches of ((batch, …) of the inputs' dtype, (batch,) int32).
+    In training they are randomly changed, anew in every epoch.
     """
 
-    def read(wanted: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        return inputs[wanted], labels[wanted]
+    cache: Cache
+    config: TrainingConfig
+    part: Callable[[Pixels], NDArray[np.float32]] | None = None
 
-    def read_batch(wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        values, classes = tf.numpy_function(read, [wanted], [inputs.dtype, tf.int32])
-        return tf.ensure_shape(values, (None, *inputs.shape[1:])), tf.ensure_shape(classes, (None,))
+    def at_rest(self, positions: NDArray[np.intp]) -> NDArray[Any]:
+        return self._through_part(self.cache[positions])
 
-    order = tf.data.Dataset.from_tensor_slices(positions.astype(np.int64))
-    return order.batch(batch_size).map(read_batch, num_parallel_calls=2).prefetch(2)
+    def in_epoch(self, epoch: int, positions: NDArray[np.intp]) -> NDArray[Any]:
+        if not self.config.augmentation:
+            return self.at_rest(positions)
+        views = stacked(
+            lambda i: changed(self.cache[positions[i]], self.config, epoch, int(positions[i])), len(positions)
+        )
+        return self._through_part(views)
+
+    def _through_part(self, pixels: Pixels) -> NDArray[Any]:
+        return self.part(pixels) if self.part else pixels
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of the pictures of a manifest, computed once: as they are, and of some randomly changed views."""
+
+    views: NDArray[np.float32]  # (1 + changed views, len(entries), n); changed ones of training pictures only
+
+    def at_rest(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
+        return self.views[0, positions]  # type: ignore[no-any-return]
+
+    def in_epoch(self, epoch: int, positions: NDArray[np.intp]) -> NDArray[np.float32]:
+        return self.views[epoch % len(self.views), positions]  # type: ignore[no-any-return]
+
+
+def features(pictures: Pictures, manifest: Manifest, views: int) -> Features:
+    """Compute them, in blocks, for all pictures but those of the test.
+
+    Args:
+        pictures: seen through the part that gives the features.
+        views: how many there are of each training picture, itself the first; fewer where they would take more than
+            FEATURE_BYTES.
+    """
+    train, validation = manifest.positions("train"), manifest.positions("validation")
+    width = pictures.at_rest(train[:1]).shape[-1]
+    affordable = FEATURE_BYTES // (4 * width * len(manifest.entries))
+    views = max(1, min(views if pictures.config.augmentation else 1, affordable))
+    kept = np.zeros((views, len(manifest.entries), width), np.float32)
+    for block in _blocks(np.concatenate([train, validation])):
+        kept[0, block] = pictures.at_rest(block)
+    for view in range(1, views):
+        for block in _blocks(train):
+            kept[view, block] = pictures.in_epoch(view, block)
+    return Features(kept)
+
+
+def _blocks(positions: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    return [positions[i : i + BLOCK] for i in range(0, len(positions), BLOCK)]
+
+
+def stacked(compute: Callable[[int], NDArray[Any]], count: int) -> NDArray[Any]:
+    """compute(0) … compute(count - 1), by a thread on each core, shape (count, …)."""
+    return np.stack(list(_pool().map(compute, range(count))))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Kept: to begin and end threads for every batch would cost as much as a small batch."""
+    return ThreadPoolExecutor(NUM_THREADS)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """The batches of an epoch's training: inputs, classes, and where classes weigh differently what each counts."""
+
+    source: Pictures | Features
+    labels: NDArray[np.int32]  # (len(entries),)
+    num_classes: int
+    config: TrainingConfig
+    weights: NDArray[np.float32] | None = None  # (num_classes,)
+    heads: tuple[str, ...] = ()  # outputs that are all asked for the class, where there are several
+
+    def of_epoch(self, epoch: int, order: NDArray[np.intp], first_step: int = 0) -> tf.data.Dataset:
+        """The batches from one step on; what is random in them depends on seed, epoch and step alone."""
+        size = self.config.batch_size
+
+        def read(step: int) -> tuple[NDArray[Any], ...]:
+            wanted = order[step * size : (step + 1) * size]
+            return self._batch(self.source.in_epoch(epoch, wanted), self.labels[wanted], (epoch, int(step)))
+
+        return self._for_heads(_in_order(read, range(first_step, math.ceil(len(order) / size))))
+
+    def at_rest(self, positions: NDArray[np.intp]) -> tf.data.Dataset:
+        """Pictures as they are, for validation."""
+        size = self.config.batch_size
+
+        def read(step: int) -> tuple[NDArray[Any], ...]:
+            wanted = positions[step * size : (step + 1) * size]
+            return self.source.at_rest(wanted), self.labels[wanted]
+
+        return self._for_heads(_in_order(read, range(math.ceil(len(positions) / size))))
+
+    def _for_heads(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        if not self.heads:
+            return batches
+        return batches.map(lambda inputs, *rest: (inputs, *(dict.fromkeys(self.heads, each) for each in rest)))
+
+    def _batch(
+        self, inputs: NDArray[Any], classes: NDArray[np.int32], key: tuple[int, int]
+    ) -> tuple[NDArray[Any], ...]:
+        weights = () if self.weights is None else (self.weights[classes],)
+        if not self.config.mixup:
+            return inputs, classes, *weights
+        chance = np.random.default_rng((self.config.seed, *key, MIXUP))
+        return *blended(inputs, classes, self.num_classes, self.config.mixup, chance), *weights
+
+
+def blended(
+    inputs: NDArray[Any], classes: NDArray[np.int32], num_classes: int, alpha: float, chance: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """mixup (Zhang et al., 2018): each picture and another one of the batch, and their classes in the same shares.
+
+    Returns: (batch, …) inputs, (batch, num_classes) shares of the classes.
+    """
+    share = float(chance.beta(alpha, alpha))
+    share = max(share, 1 - share)  # the picture itself prevails, so its class is the one that is counted as right
+    other = chance.permutation(len(inputs))
+    shares = np.eye(num_classes, dtype=np.float32)[classes]
+    inputs = inputs.astype(np.float32)
+    return _mixed(inputs, inputs[other], share), _mixed(shares, shares[other], share)
+
+
+def _mixed(ones: NDArray[np.float32], others: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    return np.float32(share) * ones + np.float32(1 - share) * others
+
+
+def balanced_weights(labels: NDArray[np.int32], num_classes: int) -> NDArray[np.float32]:
+    """(num_classes,) what a picture of each class counts so that all classes count the same, 1 on the average."""
+    counts = np.bincount(labels, minlength=num_classes)
+    return (len(labels) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+def _in_order(read: Callable[[int], tuple[NDArray[Any], ...]], steps: range) -> tf.data.Dataset:
+    """What is read for each step, two steps ahead of whoever asks."""
+    sample = read(steps.start)
+    at_hand = [sample]
+
+    def read_once(step: int) -> tuple[NDArray[Any], ...]:
+        return at_hand.pop() if step == steps.start and at_hand else read(int(step))
+
+    def read_batch(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        values = tf.numpy_function(read_once, [step], [each.dtype for each in sample])
+        return tuple(tf.ensure_shape(v, (None, *s.shape[1:])) for v, s in zip(values, sample, strict=True))
+
+    return tf.data.Dataset.range(steps.start, steps.stop).map(read_batch, num_parallel_calls=2).prefetch(2)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import TrainingConfig
 from training.errors import N_, TooFewPictures
+from training.splitting import SPLITS, Sample, Shares, Split, order_of, split
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+DEFAULT_SHARES = Shares()
 MIN_CLASSES = 2
 MIN_PICTURES_PER_CLASS = 3  # one for each side of the split
 
@@ -30,6 +29,7 @@ class Entry:
     sha256: str  # of its pixels
     label: int  # index into class_names
     split: Split
+    group: str = ""  # near-duplicates share one; empty where nobody looked
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Manifest:
 
     @property
     def sha256(self) -> str:
-        """Names the pictures, their labels and the split, wherever the files lie."""
-        lines = [f"{each.sha256} {self.class_names[each.label]} {each.split}" for each in self.entries]
+        """Names the pictures, their labels, the split and the groups, wherever the files lie."""
+        lines = [f"{each.sha256} {self.class_names[each.label]} {each.split} {each.group}" for each in self.entries]
         return hashlib.sha256("\n".join([*self.class_names, *lines]).encode()).hexdigest()
 
     def count(self, split: Split) -> int:
@@ -67,52 +67,42 @@ class Manifest:
         return cls(str(root), stored["class_names"], [Entry(**each) for each in stored["entries"]])
 
 
-def make_manifest(root: Path, pictures: Iterable[tuple[str, str, str]], config: TrainingConfig) -> Manifest:
-    """Split pictures by class into training, validation and test, each class in the same shares.
+def make_manifest(root: Path, pictures: Iterable[tuple[str, ...]], shares: Shares = DEFAULT_SHARES) -> Manifest:
+    """Split pictures by class into training, validation and test; near-duplicates stay together.
 
-    Within a class the order is that of a hash of seed and pixels, so the split depends neither on file names nor on the
-    order of uploads, and a picture added later moves few others.
+    Within a class the order is that of a hash of the pixels, so it depends neither on file names nor on the order of
+    uploads.
 
     Args:
         root: the folder below which the files lie.
-        pictures: file, SHA-256 of the pixels and class name of each picture.
-    Raises: TooFewPictures if there are fewer than 2 classes, or a class has fewer than 3 pictures.
+        pictures: file, SHA-256 of the pixels and class name of each picture; where known its group and its side.
+    Raises: TooFewPictures if there are fewer than 2 classes, a class has fewer than 3 pictures, or a side has none.
     """
-    by_class: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for file, sha256, class_name in pictures:
-        by_class[class_name].append((sha256, file))
-    _check_classes(by_class)
-
-    class_names = sorted(by_class)
-    entries = []
-    for label, class_name in enumerate(class_names):
-        shuffled = sorted(by_class[class_name], key=lambda each: _shuffle_key(config.seed, each[0]))
-        splits = _splits(len(shuffled), config)
-        entries += [Entry(file, sha256, label, split) for (sha256, file), split in zip(shuffled, splits, strict=True)]
+    samples = [Sample(*each) for each in pictures]
+    _check_classes(samples)
+    samples.sort(key=lambda each: (each.class_name, order_of(each.sha256)))
+    sides = split(samples, shares)
+    _check_sides(sides)
+    class_names = sorted({each.class_name for each in samples})
+    numbers = {name: number for number, name in enumerate(class_names)}
+    entries = [
+        Entry(each.file, each.sha256, numbers[each.class_name], side, each.group)
+        for each, side in zip(samples, sides, strict=True)
+    ]
     return Manifest(str(root), class_names, entries)
 
 
-def _shuffle_key(seed: int, sha256: str) -> str:
-    return hashlib.sha256(f"{seed}:{sha256}".encode()).hexdigest()
-
-
-def _splits(count: int, config: TrainingConfig) -> Sequence[Split]:
-    test = min(max(1, round(count * config.test_share)), count - 2)  # leaves one for each other side
-    validation = min(max(1, round(count * config.validation_share)), count - test - 1)
-    shares: list[tuple[Split, int]] = [("test", test), ("validation", validation), ("train", count - test - validation)]
-    return [split for split, number in shares for _ in range(number)]
-
-
-def _check_classes(by_class: dict[str, list[tuple[str, str]]]) -> None:
-    if len(by_class) < MIN_CLASSES:
+def _check_classes(samples: list[Sample]) -> None:
+    sizes = Counter(each.class_name for each in samples)
+    if len(sizes) < MIN_CLASSES:
         raise TooFewPictures(
             N_(
                 "There are pictures of %(count)d class; training needs at least %(min)d. Add pictures of another class."
             ),
-            count=len(by_class),
+            count=len(sizes),
             min=MIN_CLASSES,
         )
-    thin = sorted(name for name, files in by_class.items() if len(files) < MIN_PICTURES_PER_CLASS)
+    thin = sorted(name for name, size in sizes.items() if size < MIN_PICTURES_PER_CLASS)
     if thin:
         raise TooFewPictures(
             N_(
@@ -121,4 +111,14 @@ def _check_classes(by_class: dict[str, list[tuple[str, str]]]) -> None:
             ),
             classes=", ".join(thin),
             min=MIN_PICTURES_PER_CLASS,
+        )
+
+
+def _check_sides(sides: list[Split]) -> None:
+    if set(sides) != set(SPLITS):
+        raise TooFewPictures(
+            N_(
+                "Near-duplicates stay together, and so none are left for training, validation or the test. "
+                "Add pictures that differ more, or split all of them anew on the page “Look through the pictures”."
+            )
         )

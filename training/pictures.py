@@ -14,16 +14,18 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from training import storage
-from training.config import TrainingConfig
+from training.duplicates import group_pictures
 from training.errors import N_, DuplicatePicture, TrainingError, UnreadablePicture
 from training.images import MAX_UPLOAD_BYTES, Ingested, ingest
 from training.manifest import Manifest, make_manifest
 from training.models import Label, Picture, Recognizer, TrainingRun
 from training.models.pictures import ReportLine
+from training.splitting import Sample, Shares
 
 JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 MAX_KEY = 100  # characters of a class name
 MANIFEST_NAME = "manifest.json"  # in a run's folder in the store
+ROWS_AT_ONCE = 500  # in one statement
 AHEAD = 32  # pictures decoded before their rows are written
 
 
@@ -34,6 +36,7 @@ class Member:
     name: str  # its path in the zip or folder, or the name it was uploaded under
     class_name: str  # empty where it lies in no class folder
     read: Callable[[], bytes]  # raises TrainingError where the archive's member breaks a limit
+    source: str = ""  # the object it shows, where somebody said so
 
 
 def is_junk(name: str) -> bool:
@@ -74,20 +77,27 @@ def add_pictures(recognizer: Recognizer, members: Iterable[Member], by: User | N
             decoding = [(member, pool.submit(_ingest, member)) for member in some]
             for member, future in decoding:
                 try:
-                    add_picture(recognizer, member.class_name, member.name, future.result(), by)
+                    add_picture(recognizer, member.class_name, member.name, future.result(), by, member.source)
                 except TrainingError as error:
                     yield ReportLine(member.name, False, dict(error.sentence))
                 else:
                     yield ReportLine(member.name, True)
 
 
-def add_picture(recognizer: Recognizer, class_name: str, name: str, ingested: Ingested, by: User | None) -> Picture:
+def add_picture(
+    recognizer: Recognizer, class_name: str, name: str, ingested: Ingested, by: User | None, source: str = ""
+) -> Picture:
     """Keep one picture under a label, which is made where it is new. The file is stored before its row.
+
+    Args:
+        source: the object it shows; pictures of one are kept on one side of the split.
 
     Raises: DuplicatePicture if the recognizer has a picture with the same pixels.
     """
     present = recognizer.pictures.filter(sha256=ingested.sha256).select_related("label").first()
     if present:
+        if source:  # said only now: it is grouped again
+            recognizer.pictures.filter(pk=present.pk, source="").update(source=source, group="")
         raise _duplicate(present)
     label, _ = Label.objects.get_or_create(recognizer=recognizer, key=class_name, defaults=names_of(class_name))
     picture = Picture(
@@ -96,6 +106,8 @@ def add_picture(recognizer: Recognizer, class_name: str, name: str, ingested: In
         sha256=ingested.sha256,
         width=ingested.width,
         height=ingested.height,
+        fingerprint=ingested.fingerprint,
+        source=source,
         original_name=name[-255:],
         added_by=by,
     )
@@ -123,7 +135,7 @@ def manifest_of_run(run: TrainingRun) -> Manifest:
     kept = _kept_manifest(run)
     if kept:
         return kept
-    manifest = manifest_of(run.recognizer, run.training_config)
+    manifest = manifest_of(run.recognizer)
     name = f"{run.folder}/{MANIFEST_NAME}"
     storage.forget(name)
     storage.keep_bytes(manifest.to_json().encode(), name)
@@ -144,16 +156,60 @@ def _kept_manifest(run: TrainingRun) -> Manifest | None:
     return manifest if is_whole else None
 
 
-def manifest_of(recognizer: Recognizer, config: TrainingConfig) -> Manifest:
-    """Split all pictures of a recognizer as a config says; files in a remote store are fetched first.
+def manifest_of(recognizer: Recognizer) -> Manifest:
+    """The pictures of a recognizer with their sides; those that have none get one, for good.
+
+    It can be called by two at a time: the recognizer's row is locked while sides are written. Pictures whose
+    near-duplicates nobody has looked for are looked at first. Files in a remote store are fetched.
 
     Raises: TooFewPictures.
     """
-    root = storage.local_path("pictures")
-    pictures = recognizer.pictures.select_related("label").order_by("pk")
-    return make_manifest(
-        root, ((str(each.path.relative_to(root)), each.sha256, each.label.key) for each in pictures), config
-    )
+    group_pictures(recognizer)
+    with transaction.atomic():
+        Recognizer.objects.select_for_update().get(pk=recognizer.pk)
+        pictures = list(recognizer.pictures.exclude(group="").select_related("label").order_by("pk"))
+        manifest = make_manifest(storage.local_path("pictures"), map(_sample_of, pictures), shares_of(recognizer))
+        _keep_sides(pictures, manifest)
+    for each in pictures:
+        storage.local_path(each.file)
+    return manifest
+
+
+def planned_manifest(recognizer: Recognizer) -> Manifest:
+    """What `manifest_of` would give now, by the rows alone: nothing is written, and no file is fetched or looked at.
+
+    Near-duplicates that nobody has looked for yet count as different pictures.
+
+    Raises: TooFewPictures.
+    """
+    pictures = recognizer.pictures.order_by("pk")
+    rows = pictures.values_list("sha256", "sha256", "label__key", "group", "split")
+    return make_manifest(Path(), rows, shares_of(recognizer))
+
+
+def split_anew(recognizer: Recognizer) -> None:
+    """Forget every picture's side and group; the next training looks for near-duplicates and splits again.
+
+    Versions trained before may have learned from what then is the test: their figures cannot be compared any more.
+    """
+    recognizer.pictures.update(split="", group="")
+
+
+def shares_of(recognizer: Recognizer) -> Shares:
+    return Shares(recognizer.validation_share, recognizer.test_share)
+
+
+def _sample_of(picture: Picture) -> Sample:
+    file = picture.file.removeprefix("pictures/")
+    return Sample(file, picture.sha256, picture.label.key, picture.group, picture.split)
+
+
+def _keep_sides(pictures: list[Picture], manifest: Manifest) -> None:
+    sides = {entry.sha256: entry.split for entry in manifest.entries}
+    moved = [each for each in pictures if each.split != sides[each.sha256]]
+    for each in moved:
+        each.split = sides[each.sha256]
+    Picture.objects.bulk_update(moved, ["split"], batch_size=ROWS_AT_ONCE)
 
 
 def _ingest(member: Member) -> Ingested:

@@ -9,8 +9,10 @@ from celery import current_app
 
 TRAIN_RUN = "training.train_run"
 READ_IMPORT = "training.read_import"
+CARRY_OUT_JOB = "training.carry_out_job"
 
 TRAIN = "train"  # the queue that makes a worker one that trains
+JOBS = "jobs"  # what a person waits for at a page; never behind a training
 TRAIN_ON_GPU = "train-gpu"  # what waits for a GPU lies apart, so that no worker without one swallows its nudge
 
 LONGEST_WAIT_SECONDS = 1

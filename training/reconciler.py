@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from training.errors import N_, TrainerDied
-from training.models import PictureImport, TrainingRun, Worker
+from training.models import Job, PictureImport, Study, TrainingRun, Worker
+from training.models.leases import Leased
 
 NUDGE_SECONDS = 60  # the next round sends another; workers that are busy for hours must not find thousands
 
@@ -13,18 +14,22 @@ log = logging.getLogger(__name__)
 
 
 def reconcile() -> None:
-    for run in TrainingRun.objects.orphaned():
-        take_back(run)
+    for row in [*TrainingRun.objects.orphaned(), *Job.objects.orphaned()]:
+        take_back(row)
+    for study in Study.objects.unfinished():  # whoever was to queue its next trial may have died before
+        study.move_on()
     workers = Worker.objects.alive()
     can_train, has_gpu = workers.exists(), workers.with_gpu().exists()
     for run in TrainingRun.objects.queued().order_by("pk"):
         if has_gpu if run.needs_gpu else can_train:  # a worker that comes looks around by itself
             run.nudge(expires=NUDGE_SECONDS)
+    for job in Job.objects.queued().order_by("pk"):
+        job.nudge(expires=NUDGE_SECONDS)
     for each in PictureImport.objects.waiting():
         each.nudge(expires=NUDGE_SECONDS)
 
 
-def take_back(run: TrainingRun) -> None:
+def take_back(run: Leased) -> None:
     """A run whose process says nothing any more waits again, or has failed after the last attempt."""
     silent = TrainerDied(N_("The worker %(owner)s was cut off or lost its connection."), owner=run.owner)
     if run.interrupt(silent, silent_since=run.heartbeat):

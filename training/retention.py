@@ -15,11 +15,12 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from training import storage
-from training.models import Checkpoint, ModelVersion, Picture, PictureImport, TrainingRun, Worker
+from training.models import Checkpoint, Job, ModelVersion, Picture, PictureImport, TrainingRun, Worker
+from training.models.leases import Leased
 from training.pictures import MANIFEST_NAME
 from training.storage import StoredFile
 
@@ -106,12 +107,26 @@ def remove_archives() -> Removed:
     return _remove_unnamed(files, named)
 
 
+def remove_files_of_jobs() -> Removed:
+    """Left over where a job was deleted while it was being carried out, or its deletion was cut off."""
+    removed = Removed()
+    for job, found in groupby(storage.files_below("jobs"), _second_part):
+        files = list(found)
+        has_row = job.isdecimal() and Job.objects.filter(pk=job).exists()
+        removed += _remove_unnamed(files, {file.name for file in files} if has_row else set())
+    return removed
+
+
 # --- this machine's folders below DATA_DIR
 def remove_work_folders() -> Removed:
-    """Of runs whose worker was killed; a run that lives, or lived a moment ago, is left to its worker."""
+    """Of runs and jobs whose worker was killed; what lives, or lived a moment ago, is left to its worker."""
+    return _remove_work_folders("runs", TrainingRun) + _remove_work_folders("jobs", Job)
+
+
+def _remove_work_folders(name: str, model: type[Leased]) -> Removed:
     limit = timezone.now() - SAFE_SILENCE
-    folders = [each for each in storage.working_folder("runs").iterdir() if _changed_at(each) < limit.timestamp()]
-    alive = TrainingRun.objects.filter(Q(state__in=TrainingRun.ACTIVE) | Q(heartbeat__gte=limit))
+    folders = [each for each in storage.working_folder(name).iterdir() if _changed_at(each) < limit.timestamp()]
+    alive = model._default_manager.filter(Q(state__in=model.ACTIVE) | Q(heartbeat__gte=limit))
     names = {f"{pk}-{lease}" for pk, lease in alive.values_list("pk", "lease")}
     removed = Removed()
     for folder in folders:
@@ -148,13 +163,25 @@ def remove_unused_copies() -> Removed:
 
 
 # --- rows
+def remove_old_jobs() -> Removed:
+    """Ended ones with their files; the newest review of a recognizer stays, however old it is."""
+    ended = Job.objects.filter(state__in=Job.ENDED)
+    reviews = ended.filter(kind=Job.Kind.REVIEW, state=Job.State.DONE).order_by("recognizer")
+    newest = reviews.values("recognizer").annotate(newest=Max("pk")).values("newest")
+    removed = Removed()
+    for job in ended.filter(ended_at__lt=timezone.now() - Job.KEPT_FOR).exclude(pk__in=newest):
+        removed += Removed(1, storage.bytes_below([job.folder]))
+        job.remove()
+    return removed
+
+
 def remove_silent_workers() -> Removed:
     count, _ = Worker.objects.filter(seen_at__lt=_days_ago(KEEP_SILENT_WORKERS_DAYS)).delete()
     return Removed(count)
 
 
 FOLDER_RULES: Rules = {  # of what each machine has for itself; nobody else's cleaning sees it
-    "work folders of runs": remove_work_folders,
+    "work folders of runs and jobs": remove_work_folders,
     "temporary files": remove_temporary_files,
     "unused pixel caches": remove_unused_pixels,
     "unused copies from S3": remove_unused_copies,
@@ -164,6 +191,8 @@ RULES: Rules = {
     "pictures without a row": remove_unnamed_pictures,
     "files of versions without a row": remove_unnamed_versions,
     "zips of ended imports": remove_archives,
+    "old jobs": remove_old_jobs,
+    "files of jobs without a row": remove_files_of_jobs,
     **FOLDER_RULES,
     "silent workers": remove_silent_workers,
 }

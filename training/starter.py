@@ -28,8 +28,6 @@ STARTER_CONFIG = TrainingConfig.for_network(
     "lenet5",
     {
         "epochs": 100,
-        "validation_share": 0.1,
-        "test_share": 0.1,
         # Pictures of other people, on paper as on a blackboard, anywhere in the frame
         "augmentation": ("rotation", "zoom", "translation", "shear", "invert"),
     },

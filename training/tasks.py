@@ -9,13 +9,26 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from training import imports, process, queue, reconciler, retention
 from training.hardware import this_machine
+from training.models import Job, Study, TrainingRun
 from training.workers import presence
 
 
 @shared_task(name=queue.TRAIN_RUN, bind=True)
 def train_run(task: Any, run_id: int) -> None:
-    if process.carry_out(run_id, owner=task.request.hostname or "", has_gpu=this_machine().has_gpu):
+    run = TrainingRun.objects.filter(pk=run_id).first()
+    owner = task.request.hostname or ""
+    if run is not None and process.carry_out(run, owner=owner, has_gpu=this_machine().has_gpu):
+        for study in Study.objects.concerned_by(run):
+            study.move_on()
         retention.follow(retention.FOLDER_RULES)  # the clock may be on another machine
+
+
+@shared_task(name=queue.CARRY_OUT_JOB, bind=True)
+def carry_out_job(task: Any, job_id: int) -> None:
+    job = Job.objects.filter(pk=job_id).first()
+    if job is not None:
+        process.carry_out(job, owner=task.request.hostname or "")  # no job waits for a GPU, so none is looked for
+        retention.follow(retention.FOLDER_RULES)
 
 
 @shared_task(name=queue.READ_IMPORT)

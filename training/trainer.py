@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -15,28 +14,32 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import networks
+from training.acceleration import accelerated, has_bfloat16
 from training.artifact import H5_NAME, Artifact, Provenance, write_h5
 from training.callbacks import (
+    AveragedWeights,
     BestWeights,
     Checkpointer,
     EpochReporter,
     EpochResult,
+    restore_learner,
     restore_network,
-    restore_optimizer,
 )
 from training.checkpoints import Best, TrainingState, read_checkpoint, write_checkpoint
 from training.config import TrainingConfig
+from training.course import Course, Phase, class_accuracy, phases
 from training.devices import Device, mirrored, prepare_device
 from training.errors import N_, BrokenArtifact
-from training.evaluation import evaluate
-from training.input_pipeline import Cache, dataset, pixel_cache, shuffled
+from training.images import Pixels
+from training.input_pipeline import Cache, pixel_cache, shuffled
+from training.judging import judge
 from training.manifest import Manifest
 from training.twins import make_twin
 
 log = logging.getLogger(__name__)
 
-LOSS = "sparse_categorical_crossentropy"
 PARITY_PICTURES = 64  # held-out pictures that the serving twin must answer as the H5 does
+FEW = 8  # pictures that a network is called with outside of a graph
 
 
 class Report(Protocol):
@@ -51,16 +54,6 @@ class Report(Protocol):
 
     def checkpoint(self, path: Path, epoch: int, step: int) -> None:
         """Takes over a finished file with the state after whole epochs and some batches of the next."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of epochs with one optimizer, on the whole network or on its head alone."""
-
-    first: int  # number of its first epoch, from 0
-    last: int  # one past its last
-    learning_rate: float
-    head_only: bool = False
 
 
 def train(
@@ -87,14 +80,14 @@ def train(
     report.stage("preparing")
     begun = _read_begun(resume_from, manifest)
     keras.utils.set_random_seed(config.seed)
-    device = prepare_device()
+    device = prepare_device(config.precision)
     report.device(device)
     cache = pixel_cache(manifest, config.image_size, cache_folder)
     num_classes = len(manifest.class_names)
     report.resumed(begun.epoch if begun else 0)
     with mirrored(device, config.batch_size):
         # a checkpoint holds all weights: whoever goes on from one needs none of ImageNet
-        network = networks.build(replace(config, pretrained=False) if begun else config, num_classes)
+        network = network_to_fit(config, num_classes, with_weights=begun is None)
         log.info(
             "%s: %d weights, %d pictures to learn from",
             config.network,
@@ -106,17 +99,30 @@ def train(
 
     report.stage("evaluating")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
-    test = manifest.positions("test")
-    probabilities = predict(network, cache, test, config.batch_size)
-    evaluation = evaluate(manifest.labels()[test], probabilities, manifest.class_names)
-    log.info("Test accuracy %.4f on %d pictures", evaluation.accuracy, evaluation.pictures)
-    held_out = cache[test[:PARITY_PICTURES]]
-    provenance = Provenance.of(recognizer, manifest, config)
-    h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=held_out[0])
+    held_out = cache[manifest.positions("test")[:PARITY_PICTURES]]
+    expected = _answers(network, held_out)
     plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
-    twin = make_twin(plain, folder, held_out, probabilities[:PARITY_PICTURES])
+    twin = make_twin(plain, folder, held_out, expected)
     log.info("The serving twin differs from the H5 by at most %.2g", twin.max_difference)
-    return Artifact(h5, twin, evaluation, network.count_params())
+    judgement = judge(twin, cache, manifest)
+    log.info("Test accuracy %.4f on %d pictures", judgement.evaluation.accuracy, judgement.evaluation.pictures)
+    provenance = replace(Provenance.of(recognizer, manifest, config, device), temperature=judgement.temperature)
+    h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=held_out[0])
+    return Artifact(h5, twin, judgement.evaluation, judgement.temperature, judgement.answers, network.count_params())
+
+
+def network_to_fit(config: TrainingConfig, num_classes: int, *, with_weights: bool = True) -> keras.Model:
+    """The config's network of the layers that learn fastest, without augmentation: the pictures come changed.
+
+    Args:
+        with_weights: whether pretrained weights are wanted where the config says so.
+    Raises: WeightsNotFound.
+    """
+    plain = replace(config, augmentation=(), pretrained=config.pretrained and with_weights)
+    network = networks.build(plain, num_classes)
+    if config.is_fine_tuned and config.fine_tune == "none":
+        return network  # only its last layer learns
+    return accelerated(network, halves=config.precision != "float32" and has_bfloat16())
 
 
 def _read_begun(path: Path | None, manifest: Manifest) -> TrainingState | None:
@@ -145,6 +151,7 @@ def fit(
     """Run all epochs that are not done; the network ends with the weights of the one with the lowest validation loss.
 
     Args:
+        network: without augmentation; the pictures come changed.
         folder: where checkpoints are written before the report takes them.
         begun: the state to go on from; none to start with the network as it is.
     """
@@ -154,33 +161,43 @@ def fit(
         write_checkpoint(path, state)
         report.checkpoint(path, state.epoch, state.step)
 
+    course = Course(network, cache, manifest, config, folder)
     if begun:
         restore_network(network, begun)
     done, step = (begun.epoch, begun.step) if begun else (0, 0)
     best = BestWeights(network, begun.best if begun else Best(network.get_weights()))
-    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    accuracy = class_accuracy()
     checkpointer = Checkpointer(keep, network, best, accuracy, manifest.sha256)
-    train, labels = manifest.positions("train"), manifest.labels()
-    for phase in _phases(config):
+    train = manifest.positions("train")
+    for phase in phases(config):
         if done >= phase.last:
             continue
-        learner, inputs = _prepare(phase, network, cache, config)
-        steps = math.ceil(len(_evenly_shared(train)) / config.batch_size) * (phase.last - phase.first)
-        learner.compile(_optimizer(config, phase.learning_rate, steps), LOSS, metrics=[accuracy])
+        learner, lessons = course.prepare(phase)
+        course.compile(learner, phase, math.ceil(len(_evenly_shared(train)) / config.batch_size), accuracy)
         if begun and (phase.first, 0) < (done, step):
-            restore_optimizer(learner, begun)
-        validation = dataset(inputs, labels, manifest.positions("validation"), config.batch_size)
+            restore_learner(learner, network, begun)
+        validation = lessons.at_rest(manifest.positions("validation"))
         for epoch in range(max(phase.first, done), phase.last):
+            stalled = epoch - max(phase.first, best.best.epoch)
+            goes_on = begun if begun and step and epoch == done else None
+            if _has_ended_early(config, phase, stalled):
+                log.info("No lower validation loss for %d epochs: the training ends", stalled)
+                break
+            if not goes_on:
+                _lower_rate_on_plateau(learner, config, stalled)
             order = _evenly_shared(shuffled(train, config.seed, epoch))
-            if begun and step and epoch == done:
-                order = order[step * config.batch_size :]
-                checkpointer.goes_on_from = begun
+            checkpointer.goes_on_from = goes_on
             learner.fit(
-                dataset(inputs, labels, order, config.batch_size),
+                lessons.of_epoch(epoch, order, step if goes_on else 0),
                 validation_data=validation,
                 initial_epoch=epoch,
                 epochs=epoch + 1,
-                callbacks=[EpochReporter(report.epoch, len(order)), best, checkpointer],
+                callbacks=[
+                    EpochReporter(report.epoch, len(order) - (step * config.batch_size if goes_on else 0)),
+                    best,
+                    *([AveragedWeights()] if config.weight_averaging else []),
+                    checkpointer,
+                ],
                 shuffle=False,  # the batches come shuffled
                 verbose=0,
             )
@@ -193,57 +210,21 @@ def _evenly_shared(positions: NDArray[np.intp]) -> NDArray[np.intp]:
     return positions[: len(positions) - len(positions) % tf.distribute.get_strategy().num_replicas_in_sync]
 
 
-def _phases(config: TrainingConfig) -> list[Phase]:
-    if not config.is_fine_tuned:
-        return [Phase(0, config.epochs, config.learning_rate)]
-    phases = [
-        Phase(0, config.head_epochs, config.learning_rate, head_only=True),
-        Phase(config.head_epochs, config.epochs, config.fine_tune_learning_rate),
-    ]
-    return [phase for phase in phases if phase.first < phase.last]
+def _has_ended_early(config: TrainingConfig, phase: Phase, stalled: int) -> bool:
+    return bool(config.early_stopping) and phase.last == config.epochs and stalled >= config.early_stopping
 
 
-def _prepare(
-    phase: Phase, network: keras.Model, cache: Cache, config: TrainingConfig
-) -> tuple[keras.Model, NDArray[Any]]:
-    """What learns in a phase, and its inputs for every entry of the manifest.
-
-    With the backbone frozen its features are computed once, then the head alone learns: the same training as in `fit`
-    with a frozen backbone and no augmentation, several times as fast.
-    """
-    if phase.head_only:
-        networks.freeze_backbone(network)
-        features = predict(networks.features_of(network), cache, np.arange(len(cache)), config.batch_size)
-        return networks.head_of(network), features
-    if config.is_fine_tuned:
-        networks.unfreeze_last_stage(network, config)
-    return network, cache
+def _lower_rate_on_plateau(learner: keras.Model, config: TrainingConfig, stalled: int) -> None:
+    """Each time that `rate_patience` epochs have brought no gain."""
+    if config.schedule == "plateau" and stalled and stalled % config.rate_patience == 0:
+        rate = learner.optimizer.learning_rate
+        rate.assign(rate * config.rate_factor)
 
 
-def _optimizer(config: TrainingConfig, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = learning_rate
-    if config.schedule == "cosine":  # with a warm-up over the first tenth
-        warm_up = steps // 10
-        rate = keras.optimizers.schedules.CosineDecay(
-            learning_rate / 10, steps - warm_up, warmup_target=learning_rate, warmup_steps=warm_up
-        )
-    optimizers: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
-        "adam": lambda: keras.optimizers.Adam(rate),
-        "adamw": lambda: keras.optimizers.AdamW(rate),
-        "sgd": lambda: keras.optimizers.SGD(rate),
-        "momentum": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
-        "rmsprop": lambda: keras.optimizers.RMSprop(rate),
-    }
-    return optimizers[config.optimizer]()
-
-
-def predict(
-    network: keras.Model, inputs: NDArray[Any], positions: NDArray[np.intp], batch_size: int
-) -> NDArray[np.float32]:
-    """The network's answer to the inputs at some positions, shape (len(positions), …)."""
-    nothing = np.zeros(len(inputs), dtype=np.int32)
-    batches = dataset(inputs, nothing, positions, batch_size)
-    return network.predict(batches, verbose=0)  # type: ignore[no-any-return]
+def _answers(network: keras.Model, pixels: Pixels) -> NDArray[np.float32]:
+    """The network as it is called by whoever opens its H5, a few pictures at a time: Keras keeps all their maps."""
+    few = [pixels[i : i + FEW].astype(np.float32) for i in range(0, len(pixels), FEW)]
+    return np.concatenate([np.asarray(network(each, training=False)) for each in few])
 
 
 def _rebuilt(network: keras.Model, config: TrainingConfig, num_classes: int) -> keras.Model:

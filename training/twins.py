@@ -49,22 +49,30 @@ def open_twin(structure: bytes, weights: bytes, *, streams: int = 1) -> Network:
     import openvino as ov
 
     try:
-        core = ov.Core()
-        # One stream of one thread a core: measured, the most answers a second. Without the hint it would be bfloat16.
-        compiled = core.compile_model(
-            core.read_model(model=structure, weights=weights),
-            "CPU",
-            {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams},
-        )
+        answer = compiled(ov.Core().read_model(model=structure, weights=weights), "probabilities", streams)
     except RuntimeError as error:
         raise unopenable(" + ".join(TWIN_NAMES), error) from error
+    return answer
+
+
+def compiled(model: ov.Model, output: str, streams: int) -> Network:
+    """(1, image_size, image_size, 3) pixels in 0-255 -> what one output says of them, without its first axis.
+
+    Args:
+        streams: how many threads may ask at once, each on a core of its own.
+    """
+    import openvino as ov
+
+    # One stream of one thread a core: measured, the most answers a second. Without the hint it would be bfloat16.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
+    network = ov.Core().compile_model(model, "CPU", settings)
     requests = threading.local()  # an infer request serves one thread at a time
 
     def answer(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         if not hasattr(requests, "mine"):
-            requests.mine = compiled.create_infer_request()
+            requests.mine = network.create_infer_request()
         outputs: Any = requests.mine.infer([pixels])
-        return np.array(outputs["probabilities"][0])  # a copy: the request's memory is used again
+        return np.array(outputs[output][0])  # a copy: the request's memory is used again
 
     return answer
 
@@ -119,15 +127,26 @@ def _full_disk_named(folder: Path) -> Iterator[None]:
 
 
 def _convert(network: keras.Model, folder: Path) -> ov.Model:
-    """Through a SavedModel: converted from memory, some networks keep dead nodes and run at half the speed. A fixed
-    batch of one runs faster than a dynamic one."""
     import keras
-    import openvino as ov
 
     names = {layer.name for layer in network.layers}
     outputs = {name: network.get_layer(name).output for name in OUTPUTS if name in names}
-    answering = keras.Model(network.inputs[0], outputs)
-    answering.export(
+    return converted(keras.Model(network.inputs[0], outputs), folder)
+
+
+def converted(network: keras.Model, folder: Path) -> ov.Model:
+    """A network with named outputs for OpenVINO, one picture at a time.
+
+    Through a SavedModel: converted from memory, some networks keep dead nodes and run at half the speed. A fixed batch
+    of one runs faster than a dynamic one.
+
+    Args:
+        folder: does not exist yet; the SavedModel is left there.
+    """
+    import keras
+    import openvino as ov
+
+    network.export(
         folder,
         format="tf_saved_model",
         verbose=False,

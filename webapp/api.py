@@ -22,9 +22,12 @@ from ninja.files import UploadedFile
 from ninja.security import SessionAuth
 
 from classifier.models import Prediction
+from training.comparison import Verdict
 from training.config import TrainingConfig
 from training.errors import N_, TrainingError, WrongConfig
 from training.models import ModelVersion, Recognizer, TrainingRun
+from training.presets import PRESETS
+from training.run_requests import RunRequest
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import NoPicture, TooLarge
 from webapp.guards import StaffRequest
@@ -107,6 +110,10 @@ class RunOut(Schema):
     state: str
     error: str
     config: dict[str, Any]
+    preset: str  # that the config began from; empty where it began from none
+    is_network_open: bool  # a race is still to pick network and settings
+    choice: str  # what the race came to
+    environment: dict[str, Any]  # library versions, device and revision of the code, once it has begun
     publish_when_done: bool
     needs_gpu: bool
     attempts: int
@@ -139,6 +146,33 @@ class RunOut(Schema):
         return run.made.number if run.made else None
 
 
+class SideOut(Schema):
+    accuracy: float
+    interval: tuple[float, float]  # 95 %
+    calibration_error: float
+
+
+class ClassChangeOut(Schema):
+    name: str
+    pictures: int
+    recall_a: float
+    recall_b: float
+
+
+class ComparisonOut(Schema):
+    verdict: Verdict
+    pictures: int
+    left_out: int
+    a: SideOut
+    b: SideOut
+    difference: float
+    interval: tuple[float, float]  # of the difference, 95 %
+    only_a_right: int
+    only_b_right: int
+    p_value: float
+    classes: list[ClassChangeOut]
+
+
 RUN_OPTIONS = ("publish_when_done", "needs_gpu")  # beside the settings
 
 
@@ -152,6 +186,11 @@ def settings_schema() -> dict[str, Any]:
         for each in fields(TrainingConfig)
     }
     properties |= {name: {"type": "boolean", "default": False} for name in RUN_OPTIONS}
+    properties["preset"] = {
+        "description": "How thoroughly; without a network, a race picks the network and its settings.",
+        "enum": ["", *PRESETS],
+        "default": "",
+    }
     schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
@@ -207,15 +246,18 @@ def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
     openapi_extra=settings_schema(),
 )
 def start_run(request: StaffRequest, slug: str, settings: Body[dict[str, Any]]) -> Any:
-    """What is left out takes the network's own default. With `needs_gpu` the run waits for a worker that has one."""
+    """What is left out takes the preset's value, or without a preset the network's own default.
+
+    With a preset and no network a race picks the network. With `needs_gpu` the run waits for a worker that has a GPU.
+    """
     recognizer = get_object_or_404(Recognizer, slug=slug)
     options = {name: settings.pop(name, False) for name in RUN_OPTIONS}
     for name, value in options.items():
         if not isinstance(value, bool):
             raise WrongConfig(N_("%(name)s must be true or false."), name=name)
-    network = str(settings.get("network", TrainingConfig.network))
-    config = TrainingConfig.for_network(network, settings)
-    run = recognizer.runs.create(config=config.to_dict(), started_by=request.user, **options)
+    preset, network = str(settings.pop("preset", "")), str(settings.pop("network", ""))
+    asked = RunRequest.of(recognizer, preset=preset, network=network, settings=settings)
+    run = recognizer.runs.create(**asked.values(), started_by=request.user, **options)
     transaction.on_commit(run.nudge)
     return Status(201, run)
 
@@ -252,6 +294,28 @@ def delete_recognizer(request: HttpRequest, slug: str) -> Any:
     """409: visitors use it, or a run of it waits or works."""
     get_object_or_404(Recognizer, slug=slug).remove()
     return Status(204, None)
+
+
+@api.get(
+    "/recognizers/{slug}/versions/{int:number}/evaluation",
+    response={200: dict[str, Any], frozenset({401, 403, 404}): Refusal},
+    summary="The figures of a version",
+)
+def show_evaluation(request: HttpRequest, slug: str, number: int) -> Any:
+    """Versions of earlier releases have fewer."""
+    return get_object_or_404(ModelVersion, recognizer__slug=slug, number=number).evaluation
+
+
+@api.get(
+    "/recognizers/{slug}/compare",
+    response={200: ComparisonOut, frozenset({400, 401, 403, 404, 409}): Refusal},
+    summary="Compare two versions on the same pictures",
+)
+def compare_versions(request: HttpRequest, slug: str, a: int, b: int) -> Any:
+    """On the test pictures that both have answers for. A difference above 0 speaks for `b`; its verdict is better or
+    worse only where that is more than luck (McNemar's p below 0.05). 409: they share no picture."""
+    first, second = (get_object_or_404(ModelVersion, recognizer__slug=slug, number=number) for number in (a, b))
+    return second.against(first)
 
 
 @api.delete(
@@ -297,3 +361,6 @@ def refuse_visitor(request: HttpRequest, error: AuthenticationError) -> HttpResp
 
 def _refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
     return api.create_response(request, {"detail": sentence}, status=status)
+
+
+api.add_router("", "webapp.api_studies.router")  # by name, because it wants what is above

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from classifier.answer import Answer
 from training.errors import TrainingError
-from training.models import PictureImport, Recognizer, TrainingRun, Worker
+from training.models import Job, PictureImport, Recognizer, TrainingRun, Worker
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class RowCollector(Collector):
             families = [
                 by_state("discern_runs", "Training runs.", TrainingRun),
                 by_state("discern_imports", "Imports of pictures.", PictureImport),
+                by_state("discern_jobs", "Reviews, inspections and rehearsals of the last days.", Job),
                 queue_age(),
                 workers(),
             ]
@@ -72,7 +73,7 @@ class RowCollector(Collector):
 registry.register(RowCollector())
 
 
-def by_state(name: str, documentation: str, model: type[TrainingRun] | type[PictureImport]) -> Metric:
+def by_state(name: str, documentation: str, model: type[TrainingRun | PictureImport | Job]) -> Metric:
     family = GaugeMetricFamily(name, documentation, labels=["state"])
     counts = dict(model._default_manager.order_by().values_list("state").annotate(Count("pk")))
     for state in model.State.values:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from training.config import TrainingConfig
-from training.manifest import make_manifest
 from training.models import Recognizer
+from training.pictures import planned_manifest
 
 THIN_CLASS = 20  # pictures; the test figures of a smaller class rest on fewer than four of them
 
@@ -27,11 +27,13 @@ class Plan:
     def num_pictures(self) -> int:
         return self.num_train + self.num_validation + self.num_test
 
+    def steps_per_epoch(self, config: TrainingConfig) -> int:
+        return math.ceil(self.num_train / config.batch_size)
+
     @classmethod
-    def of(cls, recognizer: Recognizer, config: TrainingConfig) -> Self:
+    def of(cls, recognizer: Recognizer) -> Self:
         """Split as the run will, but by the rows alone: no file is fetched for it. Raises: TooFewPictures."""
-        rows = recognizer.pictures.order_by("pk").values_list("sha256", "label__key")
-        manifest = make_manifest(Path(), ((sha256, sha256, key) for sha256, key in rows), config)
+        manifest = planned_manifest(recognizer)
         names = recognizer.label_names()
         sizes = dict.fromkeys(manifest.class_names, 0)
         for entry in manifest.entries:

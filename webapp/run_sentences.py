@@ -33,7 +33,7 @@ def _runs_before(run: TrainingRun, workers: list[Worker], fitting: list[Worker])
     if not any(worker.has_gpu for worker in workers):
         earlier = earlier.filter(needs_gpu=False)
     active = TrainingRun.objects.active().only("state", "owner")
-    return earlier.count() + sum(any(worker.carries_out(each) for worker in fitting) for each in active)
+    return int(earlier.count()) + sum(any(worker.carries_out(each) for worker in fitting) for each in active)
 
 
 def how_it_goes_on(run: TrainingRun) -> str:

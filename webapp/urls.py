@@ -7,7 +7,19 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from webapp.api import api
-from webapp.views import classify, health, pictures, recognizers, runs, versions
+from webapp.views import (
+    classify,
+    comparisons,
+    health,
+    inspection,
+    pictures,
+    recognizers,
+    review,
+    runs,
+    starting,
+    studies,
+    versions,
+)
 
 handler500 = "webapp.middleware.handle_500"
 
@@ -39,15 +51,37 @@ urlpatterns = [
     path("manage/pictures/<int:pk>/file/", pictures.file, name="picture-file"),
     path("manage/pictures/<int:pk>/delete/", pictures.delete, name="picture-delete"),
     path("manage/imports/<int:pk>/", pictures.show_import, name="import"),
+    # looking through the pictures
+    path("manage/<slug:slug>/review/", review.show, name="review"),
+    path("manage/<slug:slug>/review/start/", review.start, name="review-start"),
+    path("manage/<slug:slug>/split-anew/", review.split, name="split-anew"),
+    path("manage/pictures/<int:pk>/judge/", review.judge, name="picture-judge"),
     # training
-    path("manage/<slug:slug>/train/", runs.start, name="train"),
+    path("manage/<slug:slug>/train/", starting.start, name="train"),
+    path("manage/<slug:slug>/train/estimate/", starting.estimate, name="train-estimate"),
     path("manage/runs/<int:pk>/", runs.show, name="run"),
     path("manage/runs/<int:pk>/status/", runs.status, name="run-status"),
     path("manage/runs/<int:pk>/cancel/", runs.cancel, name="run-cancel"),
     path("manage/runs/<int:pk>/go-on/", runs.go_on, name="run-go-on"),
+    path("manage/runs/<int:pk>/run-again/", runs.run_again, name="run-again"),
+    # searches
+    path("manage/<slug:slug>/search/", studies.start, name="study-new"),
+    path("manage/studies/<int:pk>/", studies.show, name="study"),
+    path("manage/studies/<int:pk>/cancel/", studies.cancel, name="study-cancel"),
     # versions
     path("manage/<slug:slug>/versions/<int:number>/", versions.show, name="version"),
     path("manage/<slug:slug>/versions/<int:number>/publish/", versions.publish, name="publish"),
     path("manage/<slug:slug>/versions/<int:number>/download/", versions.download, name="version-download"),
+    path("manage/<slug:slug>/versions/<int:number>/report/", versions.report, name="version-report"),
+    path("manage/<slug:slug>/versions/<int:number>/evaluation/", versions.evaluation, name="version-evaluation"),
+    path("manage/<slug:slug>/compare/", comparisons.compare, name="compare"),
     path("manage/<slug:slug>/versions/<int:number>/delete/", versions.delete, name="version-delete"),
+    path("manage/<slug:slug>/versions/<int:number>/inside/", inspection.choose, name="inside"),
+    path("manage/<slug:slug>/versions/<int:number>/inside/<int:pk>/", inspection.show, name="inside-show"),
+    path("manage/<slug:slug>/versions/<int:number>/inside/<int:pk>/cancel/", inspection.cancel, name="inside-cancel"),
+    path(
+        "manage/<slug:slug>/versions/<int:number>/inside/<int:pk>/<slug:name>.png",
+        inspection.drawing,
+        name="inside-drawing",
+    ),
 ]

@@ -29,18 +29,23 @@ function newChart(canvas, { train, validation }) {
       },
     },
   });
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", () => requestAnimationFrame(() => paint(chart)));
+  repaintInTheDark(chart);
   paint(chart);
   return chart;
 }
 
+export function repaintInTheDark(chart) {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", () => requestAnimationFrame(() => paint(chart)));
+}
+
 // Takes the colours from the style sheet, where dark mode has its own.
-function paint(chart) {
+export function paint(chart) {
   const style = getComputedStyle(chart.canvas);
   const colour = (name) => style.getPropertyValue(name).trim();
-  ["--chart-train", "--chart-validation"].forEach((name, i) => {
-    Object.assign(chart.data.datasets[i], { borderColor: colour(name), backgroundColor: colour(name) });
+  chart.data.datasets.forEach((dataset, i) => {
+    const name = ["--chart-train", "--chart-validation"][i % 2];
+    Object.assign(dataset, { borderColor: colour(name), backgroundColor: colour(name) });
   });
   chart.options.plugins.legend.labels.color = colour("--chart-text");
   for (const axis of Object.values(chart.options.scales)) {

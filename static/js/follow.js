@@ -19,13 +19,15 @@ export async function follow(page, { load = getJson, pause = sleep, reload = () 
 function show(page, run) {
   const find = (name) => page.querySelector(`[data-${name}]`);
   showState(find("badge").firstElementChild, run);
-  find("bar").value = run.epochs_done;
+  Object.assign(find("bar"), { max: run.num_epochs, value: run.epochs_done });
   find("epochs-done").textContent = run.epochs_done;
+  find("num-epochs").textContent = run.num_epochs; // a race may have picked another number
   if (run.started_at) find("started-at").replaceChildren(timeElement(run.started_at));
   const end = find("expected-end");
   end?.replaceChildren(run.expected_end ? timeElement(run.expected_end) : end.dataset.unknown);
   for (const element of page.querySelectorAll("[data-text]")) showText(element, run[element.dataset.text]);
   showWaiting(page, run);
+  showParts(find("parts"), run.parts);
   if (run.epochs.length) showLatest(page, run.epochs.at(-1));
   find("epochs").replaceChildren(...run.epochs.map(tableRow));
   drawCurves(find("curves"), run);
@@ -51,6 +53,19 @@ function showWaiting(page, run) {
   if (!waiting) return;
   waiting.hidden = run.state !== "queued";
   waiting.querySelector("[data-workers]").replaceChildren(...run.workers.map(listItem));
+}
+
+// A part that has ended says how long it took.
+function showParts(list, parts) {
+  list.hidden = parts.length === 0;
+  list.replaceChildren(
+    ...parts.map((part) => {
+      const item = listItem(`${part.title} `);
+      item.append(Object.assign(document.createElement("span"), { textContent: part.length, className: "text-secondary" }));
+      if (part.is_current) item.setAttribute("aria-current", "step");
+      return item;
+    }),
+  );
 }
 
 function listItem(text) {

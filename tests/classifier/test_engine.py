@@ -527,3 +527,31 @@ def test_a_changed_h5_is_refused_before_keras_sees_it(version: ModelVersion) -> 
 
     with pytest.raises(BrokenArtifact, match=r"network\.h5 has changed"):
         open_h5(version)
+
+
+def test_the_answers_are_calibrated(engine: Engine, version: ModelVersion) -> None:
+    raw = version.open_twin()(load_pixels(PICTURE, version.image_size)[np.newaxis].astype(np.float32))
+    version.temperature = 5.0
+    version.save()
+
+    best = engine.classify(version.recognizer, PICTURE).best
+
+    expected = raw ** (1 / 5) / (raw ** (1 / 5)).sum()
+    assert best.probability == pytest.approx(expected.max(), abs=1e-6)
+    assert best.probability < raw.max()
+
+
+def test_what_a_picture_could_also_be_is_said(engine: Engine, version: ModelVersion) -> None:
+    version.evaluation["prediction_sets"]["limit"] = 1.0
+    version.save()
+
+    answer = engine.classify(version.recognizer, PICTURE)
+
+    assert answer.could_also_be == [answer.scores[1].label]
+
+
+def test_a_version_of_an_earlier_release_has_no_sets(engine: Engine, version: ModelVersion) -> None:
+    del version.evaluation["prediction_sets"]
+    version.save()
+
+    assert engine.classify(version.recognizer, PICTURE).could_also_be == []

@@ -71,7 +71,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_the_old_version_stays(
     if folder == "files/versions":
         engine.classify(version.recognizer, picture_bytes())  # its files are below the mount
     with mounted(Path(settings.DATA_DIR) / folder, size):
-        process.carry_out(run.pk)
+        process.carry_out(run)
 
         run.refresh_from_db()
         assert (run.state, "No space left on the disk" in run.error) == (TrainingRun.State.FAILED, True), run.error

@@ -83,7 +83,7 @@ def _unfinished(run: TrainingRun) -> Iterator[Path]:
 def train_and_kill(run: TrainingRun, killer: Killer) -> TrainingRun:
     """Attempt after attempt, as a worker makes them."""
     while not run.has_ended:
-        assert process.carry_out(run.pk, killer)
+        assert process.carry_out(run, killer)
         run.refresh_from_db()
     return run
 
@@ -120,7 +120,7 @@ def weights(run: TrainingRun) -> list[np.ndarray]:
 
 def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(start_run: Callable[..., TrainingRun]) -> None:
     unbroken = start_run()
-    process.carry_out(unbroken.pk)
+    process.carry_out(unbroken)
     unbroken.refresh_from_db()
 
     broken = train_and_kill(start_run(), Killer(lambda run: run.epochs_done >= 3))

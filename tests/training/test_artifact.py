@@ -21,6 +21,7 @@ from training.artifact import (
     write_h5,
 )
 from training.config import AUGMENTATIONS, TrainingConfig
+from training.devices import Device
 from training.errors import BrokenArtifact
 from training.manifest import Entry, Manifest
 
@@ -67,6 +68,15 @@ def test_the_file_says_where_it_comes_from(h5: Path) -> None:
     assert (provenance.image_size, provenance.temperature) == (20, 1.0)
 
 
+def test_the_file_says_what_it_was_made_with(network: Any, tmp_path: Path) -> None:
+    provenance = Provenance.of("pets", MANIFEST, CONFIG, Device("cpu", "Some CPU × 2"))
+
+    h5 = write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE)
+
+    assert read_provenance(h5.path) == provenance
+    assert read_provenance(h5.path).environment["device"] == "Some CPU × 2"
+
+
 def test_the_file_holds_a_picture_and_the_answer_it_must_get(h5: Path, network: Any) -> None:
     golden_input, golden_output = read_golden(h5)
 
@@ -77,11 +87,11 @@ def test_the_file_holds_a_picture_and_the_answer_it_must_get(h5: Path, network: 
 def test_a_layer_that_no_builder_uses_is_refused(tmp_path: Path) -> None:
     import keras
 
-    network = keras.Sequential([keras.Input((20, 20, 3)), keras.layers.Flatten(), keras.layers.LayerNormalization()])
+    network = keras.Sequential([keras.Input((20, 20, 3)), keras.layers.Flatten(), keras.layers.UnitNormalization()])
     provenance = Provenance.of("pets", MANIFEST, CONFIG)
     h5 = write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE)
 
-    with pytest.raises(BrokenArtifact, match="LayerNormalization"):
+    with pytest.raises(BrokenArtifact, match="UnitNormalization"):
         load_network(h5.path)
 
 

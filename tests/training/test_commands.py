@@ -110,6 +110,8 @@ def test_a_file_that_is_no_zip_is_refused(recognizer: Recognizer, tmp_path: Path
         (["shapes", "--set", "epoch=3"], "no setting “epoch”"),
         (["shapes", "--set", "epochs=0"], "epochs is “0”; expected 1 … 1000"),
         (["shapes", "--network", "vgg"], "invalid choice: 'vgg'"),
+        (["shapes", "--preset", "slow"], "invalid choice: 'slow'"),
+        (["shapes", "--preset", "quick", "--set", "epochs=3"], "epochs is settled by the race"),
         (["birds"], "no recognizer “birds”"),
         (["shapes", "--gpu"], "TensorFlow sees no GPU on this machine"),
     ],
@@ -133,8 +135,8 @@ def test_a_failed_run_ends_the_command_with_its_sentence(recognizer: Recognizer)
 
 @pytest.mark.usefixtures("_real_processes")
 def test_an_interrupted_command_cancels_its_run(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(run_id: int, watch: object, **options: object) -> None:
-        TrainingRun.objects.get(pk=run_id).claim("host:1")
+    def interrupted(run: TrainingRun, watch: object, **options: object) -> None:
+        run.claim("host:1")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(process, "carry_out", interrupted)
@@ -146,8 +148,7 @@ def test_an_interrupted_command_cancels_its_run(recognizer: Recognizer, monkeypa
 
 
 def test_a_run_that_was_cut_off_goes_on_in_the_command(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut_off_once(run_id: int, watch: object, **options: object) -> bool:
-        run = TrainingRun.objects.get(pk=run_id)
+    def cut_off_once(run: TrainingRun, watch: object, **options: object) -> bool:
         run.claim("host:1")
         return run.interrupt(TrainingError("Killed.")) if run.attempts == 1 else run.fail(TrainingError("No use."))
 
@@ -157,6 +158,50 @@ def test_a_run_that_was_cut_off_goes_on_in_the_command(recognizer: Recognizer, m
         run("train", "shapes")
 
     assert TrainingRun.objects.get().attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "preset", "is_network_open", "network"),
+    [
+        (["--preset", "quick", "--set", "seed=3"], "quick", True, "mobilenetv2"),
+        (["--preset", "thorough", "--network", "cnn"], "thorough", False, "cnn"),
+        ([], "", False, "mobilenetv2"),
+    ],
+)
+def test_a_preset_without_a_network_asks_for_a_race(
+    words: list[str],
+    preset: str,
+    is_network_open: bool,
+    network: str,
+    recognizer: Recognizer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "carry_out", lambda *args, **options: False)
+
+    with pytest.raises(CommandError, match="A worker has taken run"):
+        run("train", "shapes", *words)
+
+    row = TrainingRun.objects.get()
+    assert (row.preset, row.is_network_open, row.config["network"]) == (preset, is_network_open, network)
+
+
+def test_the_command_says_once_what_the_race_came_to(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def choose_and_fail(row: TrainingRun, watch: Callable[[TrainingRun], None], **options: object) -> bool:
+        row.claim("host:1")
+        row.write(choice_sentence={"template": "The small network won.", "params": {}}, is_network_open=False)
+        for _ in range(2):
+            row.refresh_from_db()
+            watch(row)
+        return row.fail(TrainingError("No use."))
+
+    monkeypatch.setattr(process, "carry_out", choose_and_fail)
+
+    with pytest.raises(CommandError, match="No use"):
+        call_command("train", "shapes", "--preset", "quick")
+
+    assert capsys.readouterr().out == "The small network won.\n"
 
 
 def test_a_run_that_a_worker_took_first_is_left_to_it(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +214,7 @@ def test_a_run_that_a_worker_took_first_is_left_to_it(recognizer: Recognizer, mo
 def test_a_run_on_a_gpu_says_that_it_needs_one(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "this_machine", lambda: Hardware(("A GPU",), "A CPU", 2, 2**30))
 
-    def fail(run_id: int, watch: object, *, has_gpu: bool) -> bool:
-        run = TrainingRun.objects.get(pk=run_id)
+    def fail(run: TrainingRun, watch: object, *, has_gpu: bool) -> bool:
         return run.claim("host:1", has_gpu=has_gpu) and run.fail(TrainingError("No use."))
 
     monkeypatch.setattr(process, "carry_out", fail)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.config import NETWORKS, TrainingConfig, item_type_of, read_value, type_of
+from training.config import NETWORKS, TrainingConfig, is_relevant, item_type_of, read_value, type_of
 from training.errors import WrongConfig
+from training.impossible import map_sides
 
 FIELDS = {each.name: each for each in fields(TrainingConfig)}
 
@@ -45,9 +46,9 @@ def test_text_is_read_as_the_settings_type(name: str, text: str, value: object) 
         ("learning_rate", "inf", "1e-07 … 10"),
         ("pretrained", "perhaps", "bool"),
         ("pretrained", 1, "bool"),
-        ("optimizer", "lion", "adam / adamw / sgd"),
+        ("optimizer", "lion", "sgd / momentum / nesterov"),
         ("network", "vgg", "mlp / lenet5 / cnn"),
-        ("augmentation", "flip,smear", "flip / rotation"),
+        ("augmentation", "flip,smear", "flip / vertical_flip"),
         ("filters", "0", "1 … 2048"),
         ("filters", 32, "1 … 2048"),
         ("filters", [[1]], "1 … 2048"),
@@ -69,20 +70,88 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "chosen", "reason"),
+    ("network", "chosen", "setting", "reason"),
     [
-        ("cnn", {"validation_share": 0.4, "test_share": 0.4}, "leave at least 0.3"),
-        ("mobilenetv2", {"epochs": 2, "head_epochs": 3}, "only 2 epochs"),
-        ("mobilenetv2", {"image_size": 24}, "needs at least 32"),
-        ("lenet5", {"image_size": 16}, "needs at least 20"),
-        ("cnn", {"image_size": 16, "filters": (8,) * 5}, "needs at least 32"),
-        ("cnn", {"filters": ()}, "filters is empty"),
-        ("mlp", {"hidden_units": ""}, "hidden_units is empty"),
+        ("mobilenetv2", {"epochs": 2, "head_epochs": 3}, "head_epochs", "only 2 epochs"),
+        ("mobilenetv2", {"image_size": 24}, "image_size", "needs at least 32"),
+        ("inceptionv3", {"image_size": 64}, "image_size", "needs at least 75"),
+        ("googlenet", {"image_size": 63}, "image_size", "needs at least 64"),
+        ("lenet5", {"image_size": 11}, "image_size", "needs at least 12"),
+        ("lenet5", {"image_size": 512, "pooling": "none"}, "image_size", "495 million weights"),
+        ("cnn", {"image_size": 16, "filters": (8,) * 5}, "filters", "Block 5 of 5 gets maps of 1 × 1 pixels"),
+        ("cnn", {"image_size": 16, "padding": "valid", "kernel_size": 5}, "filters", "Block 3 of 3 gets maps of 1 ×"),
+        ("cnn", {"image_size": 16, "stride": 4}, "filters", "Block 2 of 3 gets maps of 2 ×"),
+        ("cnn", {"filters": ()}, "filters", "filters is empty"),
+        ("cnn", {"filters": (2048, 2048), "kernel_size": 11}, "filters", "508 million weights"),
+        ("mlp", {"hidden_units": ""}, "hidden_units", "hidden_units is empty"),
+        ("mlp", {"hidden_units": "8192", "image_size": 224}, "hidden_units", "1233 million weights"),
+        ("mlp", {"batch_size": 1}, "batch_size", "at least 2"),
+        ("cnn", {"loss": "mean_squared_error", "label_smoothing": 0.1}, "label_smoothing", "make it 0"),
     ],
 )
-def test_settings_that_exclude_each_other_are_refused(network: str, chosen: dict[str, Any], reason: str) -> None:
-    with pytest.raises(WrongConfig, match=reason):
+def test_settings_that_exclude_each_other_are_refused(
+    network: str, chosen: dict[str, Any], setting: str, reason: str
+) -> None:
+    with pytest.raises(WrongConfig, match=reason) as caught:
         TrainingConfig.for_network(network, chosen)
+
+    assert caught.value.params["name"] == setting
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sides"),
+    [
+        ({}, [16, 8, 4]),
+        ({"pooling": "none"}, [32, 32, 32]),
+        ({"stride": 2, "pooling": "none"}, [16, 8, 4]),
+        ({"padding": "valid", "convolutions": 2}, [14, 5, 0]),
+        ({"padding": "valid", "kernel_size": 5}, [14, 5, 0]),
+    ],
+)
+def test_the_maps_of_each_block_are_as_large_as_the_settings_say(chosen: dict[str, Any], sides: list[int]) -> None:
+    blocks = 3 if sides[-1] else 2
+
+    config = TrainingConfig.for_network("cnn", {"image_size": 32, "filters": (8,) * blocks, **chosen})
+
+    assert map_sides(config) == sides[:blocks]
+
+
+@pytest.mark.parametrize(
+    ("network", "chosen", "name", "means_something"),
+    [
+        ("cnn", {"optimizer": "adam"}, "momentum", False),
+        ("cnn", {"optimizer": "nesterov"}, "momentum", True),
+        ("cnn", {"schedule": "step"}, "rate_factor", True),
+        ("cnn", {"schedule": "cosine"}, "rate_factor", False),
+        ("cnn", {"augmentation": ""}, "augmentation_strength", False),
+        ("cnn", {"augmentation": "zoom"}, "augmentation_strength", True),
+        ("cnn", {}, "hidden_units", False),
+        ("cnn", {}, "head_epochs", False),
+        ("mobilenetv2", {}, "head_epochs", True),
+        ("mobilenetv2", {"pretrained": False}, "head_epochs", False),
+        ("mobilenetv2", {"fine_tune": "none"}, "fine_tune_learning_rate", False),
+    ],
+)
+def test_a_setting_means_something_only_beside_those_that_it_belongs_to(
+    network: str, chosen: dict[str, Any], name: str, means_something: bool
+) -> None:
+    config = TrainingConfig.for_network(network, chosen)
+
+    assert is_relevant(FIELDS[name], config) is means_something
+
+
+def test_what_a_form_does_not_ask_for_falls_back_to_the_networks_own() -> None:
+    start = TrainingConfig.for_network("cnn", {"label_smoothing": 0.1, "momentum": 0.5, "optimizer": "momentum"})
+
+    config = start.settled({"loss": "mean_squared_error", "optimizer": "adam", "label_smoothing": 0.2})
+
+    assert (config.label_smoothing, config.momentum) == (0, 0.9)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_what_a_setting_depends_on_are_settings_and_their_values(name: str) -> None:
+    for other, wanted in FIELDS[name].metadata["when"].items():
+        assert set(wanted) <= set(FIELDS[other].metadata["choices"] or (True, False))
 
 
 def test_head_epochs_count_only_where_there_is_a_frozen_backbone() -> None:

@@ -101,6 +101,18 @@ def test_a_version_goes_with_its_answers_and_files_and_its_run_stays(recognizer,
     assert not storage.local_path(name).exists()
 
 
+def test_a_version_takes_the_looks_inside_it_along(recognizer, make_version, commits):
+    version = make_version(recognizer)
+    job = version.jobs.create(recognizer=recognizer, kind="inspection")
+    storage.keep_bytes(b"drawn", f"{job.folder}/1-input.png")
+
+    with commits(execute=True):
+        version.remove()
+
+    assert not recognizer.jobs.exists()
+    assert list(storage.files_below("jobs")) == []
+
+
 def test_the_version_in_use_is_not_deleted(version):
     with pytest.raises(StillInUse) as refusal:
         version.remove()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation import evaluate
+from training.evaluation import evaluate, thinned, top_k_accuracy, wilson_interval
 
 ANSWERS = {"cat": (0.8, 0.1, 0.1), "dog": (0.2, 0.7, 0.1), "owl": (0.1, 0.2, 0.7)}
 NAMES = list(ANSWERS)
@@ -55,3 +55,39 @@ def test_it_can_be_kept_as_json() -> None:
     evaluation = evaluate(*answered(("cat", "cat"), ("dog", "owl")), NAMES)
 
     assert json.loads(json.dumps(evaluation.to_dict()))["classes"][0]["name"] == "cat"
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "low", "high"), [(0, 10, 0.0, 0.278), (45, 50, 0.786, 0.957), (10, 10, 0.722, 1.0)]
+)
+def test_the_interval_is_wilsons(right: int, of: int, low: float, high: float) -> None:
+    assert wilson_interval(right, of) == (pytest.approx(low, abs=5e-4), pytest.approx(high, abs=5e-4))
+
+
+def test_top_k_counts_the_k_most_probable() -> None:
+    labels, probabilities = answered(("cat", "cat"), ("dog", "cat"), ("owl", "dog"))
+
+    assert [top_k_accuracy(labels, probabilities, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+def test_a_class_told_apart_perfectly_has_an_area_of_one() -> None:
+    evaluation = evaluate(*answered(("cat", "cat"), ("dog", "dog"), ("dog", "dog")), NAMES)
+
+    cat, dog = evaluation.curves  # there is no owl
+    assert (cat.roc_area, cat.average_precision) == (1, 1)
+    assert (dog.roc[0], dog.roc[-1]) == ((0, 0), (1, 1))
+
+
+def test_the_macro_averages_leave_out_classes_without_pictures() -> None:
+    evaluation = evaluate(*answered(("cat", "cat"), ("dog", "dog")), NAMES)
+
+    assert evaluation.macro.recall == 1
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
+    x = np.linspace(0, 1, 1000)
+
+    curve = thinned(x, x**2, 60)
+
+    assert len(curve) <= 60
+    assert (curve[0], curve[-1]) == ((0, 0), (1, 1))

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.drawings import draw, encoded
 from training.errors import UnreadablePicture
-from training.images import KEPT_SIDE, MAX_UPLOAD_BYTES, ingest, load_pixels, open_picture
+from training.images import KEPT_SIDE, MAX_UPLOAD_BYTES, ingest, jpeg_round_trip, load_pixels, open_picture
 
 COLLECTED = Path(__file__).parents[3] / "shared" / "bad-images"  # hostile files beside the project, where they are
 CORNER = (20, 200, 40)  # marks the upper left of an upright picture
@@ -312,3 +312,12 @@ def test_every_bad_file_is_taken_or_refused_within_two_seconds() -> None:
             slow.append(name)
 
     assert slow == []
+
+
+def test_a_jpeg_of_low_quality_keeps_the_shape_and_loses_the_rest() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+
+    after = jpeg_round_trip(pixels, 30)
+
+    assert (after.shape, after.dtype) == (pixels.shape, np.uint8)
+    assert (after != pixels).any()

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.config import TrainingConfig
 from training.errors import TooFewPictures
-from training.manifest import SPLITS, Manifest, make_manifest
+from training.manifest import DEFAULT_SHARES, Manifest, make_manifest
+from training.splitting import SPLITS, Shares
 
 ROOT = Path("/pictures")
 
@@ -23,8 +23,8 @@ def some(counts: dict[str, int], prefix: str = "") -> list[tuple[str, str, str]]
     ]
 
 
-def made(counts: dict[str, int], **settings: object) -> Manifest:
-    return make_manifest(ROOT, some(counts), TrainingConfig().changed(settings))
+def made(counts: dict[str, int], shares: Shares = DEFAULT_SHARES) -> Manifest:
+    return make_manifest(ROOT, some(counts), shares)
 
 
 def sides(manifest: Manifest) -> dict[str, str]:
@@ -32,7 +32,7 @@ def sides(manifest: Manifest) -> dict[str, str]:
 
 
 def test_every_class_is_split_in_the_same_shares() -> None:
-    manifest = made({"cat": 100, "dog": 40}, validation_share=0.2, test_share=0.1)
+    manifest = made({"cat": 100, "dog": 40}, Shares(0.2, 0.1))
 
     counts = Counter((manifest.class_names[entry.label], entry.split) for entry in manifest.entries)
     assert [counts["cat", split] for split in SPLITS] == [70, 20, 10]
@@ -41,31 +41,24 @@ def test_every_class_is_split_in_the_same_shares() -> None:
 
 @given(
     count=st.integers(3, 60),
-    shares=st.tuples(st.floats(0.05, 0.5), st.floats(0.05, 0.5)).filter(lambda both: sum(both) <= 0.7),
+    shares=st.builds(Shares, st.floats(0.05, 0.3), st.floats(0.05, 0.3)),
 )
-def test_every_class_has_a_picture_on_every_side(count: int, shares: tuple[float, float]) -> None:
-    manifest = made({"cat": count, "dog": 3}, validation_share=shares[0], test_share=shares[1])
+def test_every_class_has_a_picture_on_every_side(count: int, shares: Shares) -> None:
+    manifest = made({"cat": count, "dog": 3}, shares)
 
     present = {(entry.label, entry.split) for entry in manifest.entries}
     assert len(manifest.entries) == count + 3
     assert len(present) == 2 * len(SPLITS)
 
 
-def test_the_same_seed_gives_the_same_split() -> None:
-    assert made({"cat": 50, "dog": 50}, seed=7) == made({"cat": 50, "dog": 50}, seed=7)
-
-
-def test_another_seed_gives_another_split() -> None:
-    one, other = (made({"cat": 50, "dog": 50}, seed=seed) for seed in (1, 2))
-
-    assert sides(one) != sides(other)
-    assert one.sha256 != other.sha256
+def test_the_same_pictures_are_split_alike() -> None:
+    assert made({"cat": 50, "dog": 50}) == made({"cat": 50, "dog": 50})
 
 
 def test_the_split_depends_neither_on_names_nor_on_the_order_of_upload() -> None:
     pictures = some({"cat": 30, "dog": 30}, prefix="renamed/")
 
-    manifest = make_manifest(Path("/elsewhere"), reversed(pictures), TrainingConfig())
+    manifest = make_manifest(Path("/elsewhere"), reversed(pictures))
 
     assert sides(manifest) == sides(made({"cat": 30, "dog": 30}))
     assert manifest.sha256 == made({"cat": 30, "dog": 30}).sha256
@@ -102,9 +95,26 @@ def test_its_hash_changes_with_a_label() -> None:
     pictures = some({"cat": 10, "dog": 10})
     relabelled = [*pictures[:-1], (*pictures[-1][:2], "cat")]
 
-    one, other = (make_manifest(ROOT, each, TrainingConfig()).sha256 for each in (pictures, relabelled))
+    one, other = (make_manifest(ROOT, each).sha256 for each in (pictures, relabelled))
 
     assert one != other
+
+
+def test_its_hash_changes_with_a_group() -> None:
+    pictures = some({"cat": 10, "dog": 10})
+    grouped = [*pictures[:-1], (*pictures[-1], "a group")]
+
+    one, other = (make_manifest(ROOT, each) for each in (pictures, grouped))
+
+    assert sides(one) == sides(other)
+    assert one.sha256 != other.sha256
+
+
+def test_a_side_that_near_duplicates_leave_empty_is_refused() -> None:
+    pictures = [(*each, f"all of {each[2]}") for each in some({"cat": 10, "dog": 10})]
+
+    with pytest.raises(TooFewPictures, match="Near-duplicates stay together"):
+        make_manifest(ROOT, pictures)
 
 
 def test_it_counts_and_finds_the_pictures_of_a_split() -> None:

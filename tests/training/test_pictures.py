@@ -10,12 +10,20 @@ from PIL import Image
 
 from tests.drawings import draw, encoded
 from training import pictures, storage
-from training.config import TrainingConfig
 from training.errors import DuplicatePicture
 from training.images import ingest, load_pixels
 from training.models import Picture, Recognizer
 from training.models.pictures import ReportLine
-from training.pictures import Member, add_picture, add_pictures, folder_members, is_junk, manifest_of
+from training.pictures import (
+    Member,
+    add_picture,
+    add_pictures,
+    folder_members,
+    is_junk,
+    manifest_of,
+    planned_manifest,
+    split_anew,
+)
 
 PICTURE = encoded(draw("circle", 1))
 
@@ -171,11 +179,52 @@ def test_a_manifest_names_each_picture_with_its_label(
     for label in ("circle", "square"):
         add_pictures(recognizer, label=label, count=4)
 
-    manifest = manifest_of(recognizer, TrainingConfig())
+    manifest = manifest_of(recognizer)
 
     assert manifest.class_names == ["circle", "square"]
     assert all((Path(manifest.root) / entry.file).is_file() for entry in manifest.entries)
     assert {entry.sha256 for entry in manifest.entries} == set(recognizer.pictures.values_list("sha256", flat=True))
+
+
+def test_a_picture_keeps_its_side_from_one_training_to_the_next(
+    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+) -> None:
+    for label in ("circle", "square"):
+        add_pictures(recognizer, label=label, count=8)
+    before = {entry.sha256: entry.split for entry in manifest_of(recognizer).entries}
+
+    add_pictures(recognizer, label="circle", count=8)
+
+    after = {entry.sha256: entry.split for entry in manifest_of(recognizer).entries}
+    assert before.items() <= after.items()
+    assert dict(recognizer.pictures.values_list("sha256", "split")) == after
+
+
+def test_the_plan_is_what_training_will_see_and_writes_nothing(
+    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+) -> None:
+    for label in ("circle", "square"):
+        add_pictures(recognizer, label=label, count=4)
+
+    plan = planned_manifest(recognizer)
+
+    assert not recognizer.pictures.exclude(split="", group="").exists()
+    assert {each.sha256: each.split for each in plan.entries} == {
+        each.sha256: each.split for each in manifest_of(recognizer).entries
+    }
+
+
+def test_splitting_anew_follows_the_recognizers_shares(
+    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+) -> None:
+    for label in ("circle", "square"):
+        add_pictures(recognizer, label=label, count=10)
+    manifest_of(recognizer)
+    recognizer.test_share = 0.3
+
+    split_anew(recognizer)
+
+    assert manifest_of(recognizer).count("test") == 6
 
 
 def test_only_some_pictures_are_held_in_memory_at_a_time(recognizer: Recognizer) -> None:

@@ -18,20 +18,11 @@ from training.config import TrainingConfig
 from training.errors import TrainerDied
 from training.models import Picture, Recognizer, TrainingRun
 
-pytestmark = pytest.mark.usefixtures("_real_processes")
+pytestmark = pytest.mark.usefixtures("_real_processes", "stopping")
 
 State = TrainingRun.State
 TINY = TrainingConfig.for_network("cnn", {"image_size": 16, "epochs": 2, "filters": (4, 8), "batch_size": 16})
 SLEEPS = "import os, time; open(os.environ['DATA_DIR'] + '/pid', 'w').write(str(os.getpid())); time.sleep(60)"
-
-
-@pytest.fixture(autouse=True)
-def stopping(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Whether this worker is going away."""
-    event = threading.Event()
-    monkeypatch.setattr(process, "stopping", event)
-    monkeypatch.setattr(process, "POLL_SECONDS", 0.1)
-    return event
 
 
 @pytest.fixture
@@ -69,7 +60,7 @@ def once_it_sleeps(then: Callable[[TrainingRun], object]) -> Callable[[TrainingR
 def test_a_run_ends_with_a_version_whose_files_exist_and_is_published(run: TrainingRun) -> None:
     TrainingRun.objects.update(publish_when_done=True)
 
-    assert process.carry_out(run.pk)
+    assert process.carry_out(run)
 
     run.refresh_from_db()
     assert (run.state, run.error, run.epochs.count()) == (State.SUCCEEDED, "", 2)
@@ -85,7 +76,7 @@ def test_too_few_pictures_fail_the_run_in_plain_words(
 ) -> None:
     add_pictures(recognizer, label="circle", count=5)
 
-    process.carry_out(run.pk)
+    process.carry_out(run)
 
     run.refresh_from_db()
     assert (run.state, run.error.partition(".")[0]) == (
@@ -98,7 +89,7 @@ def test_a_run_that_is_claimed_already_is_left_alone(run: TrainingRun, trainer_d
     trainer_does("raise SystemExit")
     run.claim("another:1")
 
-    assert not process.carry_out(run.pk)
+    assert not process.carry_out(run)
 
     run.refresh_from_db()
     assert run.owner == "another:1"
@@ -110,7 +101,7 @@ def test_the_trainer_of_a_cancelled_run_is_gone_within_seconds(
     trainer_does(SLEEPS)
     started = time.monotonic()
 
-    process.carry_out(run.pk, once_it_sleeps(TrainingRun.request_cancel))
+    process.carry_out(run, once_it_sleeps(TrainingRun.request_cancel))
 
     run.refresh_from_db()
     assert run.state == State.CANCELLED
@@ -125,7 +116,7 @@ def test_a_trainer_that_will_not_end_is_killed_with_all_it_started(
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     trainer_does(f"import os; os.fork(); {stubborn}{SLEEPS}")
 
-    process.carry_out(run.pk, once_it_sleeps(TrainingRun.request_cancel))
+    process.carry_out(run, once_it_sleeps(TrainingRun.request_cancel))
 
     assert wait_until(lambda: not is_alive(int(pid_file().read_text())), seconds=5)
     run.refresh_from_db()
@@ -137,7 +128,7 @@ def test_a_run_whose_trainer_was_killed_waits_again_and_speaks_of_memory(
 ) -> None:
     trainer_does(SLEEPS)
 
-    process.carry_out(run.pk, once_it_sleeps(lambda run: os.kill(int(pid_file().read_text()), signal.SIGKILL)))
+    process.carry_out(run, once_it_sleeps(lambda run: os.kill(int(pid_file().read_text()), signal.SIGKILL)))
 
     run.refresh_from_db()
     assert run.state == State.QUEUED
@@ -149,7 +140,7 @@ def test_what_a_trainer_printed_before_it_died_is_in_the_log(
 ) -> None:
     trainer_does("print('last words', flush=True); raise SystemExit(7)")
 
-    process.carry_out(run.pk)
+    process.carry_out(run)
 
     run.refresh_from_db()
     assert "ended with code 7" in run.interruption
@@ -161,7 +152,7 @@ def test_a_worker_that_goes_away_gives_the_run_back(
 ) -> None:
     trainer_does(SLEEPS)
 
-    process.carry_out(run.pk, once_it_sleeps(lambda run: stopping.set()))
+    process.carry_out(run, once_it_sleeps(lambda run: stopping.set()))
 
     run.refresh_from_db()
     assert (run.state, run.attempts) == (State.QUEUED, 0)
@@ -176,7 +167,7 @@ def test_a_run_that_was_given_to_another_is_left_to_it(run: TrainingRun, trainer
             run.interrupt(TrainerDied("Gone."))
             TrainingRun.objects.get(pk=run.pk).claim("another:1")
 
-    process.carry_out(run.pk, once_it_sleeps(overtake))
+    process.carry_out(run, once_it_sleeps(overtake))
 
     run.refresh_from_db()
     assert (run.state, run.owner) == (State.PREPARING, "another:1")
@@ -190,7 +181,7 @@ def test_an_error_in_the_watching_ends_the_trainer(run: TrainingRun, trainer_doe
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        process.carry_out(run.pk, once_it_sleeps(interrupt))
+        process.carry_out(run, once_it_sleeps(interrupt))
 
     assert not is_alive(int(pid_file().read_text()))
 
@@ -198,7 +189,10 @@ def test_an_error_in_the_watching_ends_the_trainer(run: TrainingRun, trainer_doe
 @pytest.mark.usefixtures("many_pictures")
 def test_the_trainer_ends_by_itself_when_its_worker_is_killed(run: TrainingRun) -> None:
     TrainingRun.objects.update(config=TINY.changed({"epochs": 1000}).to_dict())
-    code = f"import django; django.setup(); from training import process; process.carry_out({run.pk})"
+    code = (
+        "import django; django.setup(); from training import process; from training.models import TrainingRun; "
+        f"process.carry_out(TrainingRun.objects.get(pk={run.pk}))"
+    )
     worker = subprocess.Popen([sys.executable, "-c", code])
 
     def has_begun() -> bool:

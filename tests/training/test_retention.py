@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from tests.training.test_storage import _either_store, _in_s3, s3_address  # noqa: F401  fixtures
 from training import retention, storage
+from training.answers import ANSWERS_NAME
 from training.artifact import H5_NAME, TWIN_NAMES
-from training.models import Checkpoint, ModelVersion, Picture, PictureImport, Recognizer, TrainingRun, Worker
+from training.models import Checkpoint, Job, ModelVersion, Picture, PictureImport, Recognizer, TrainingRun, Worker
 from training.retention import Removed
 
 pytestmark = pytest.mark.django_db
@@ -79,7 +80,7 @@ def stored() -> set[str]:
 
 
 def files_of(version: ModelVersion) -> list[str]:
-    return [f"{version.folder}/{name}" for name in (H5_NAME, *TWIN_NAMES)]
+    return [f"{version.folder}/{name}" for name in (H5_NAME, *TWIN_NAMES, ANSWERS_NAME)]
 
 
 def _listed(folder: str) -> list[storage.StoredFile]:
@@ -345,3 +346,65 @@ def test_a_worker_that_was_not_seen_for_a_day_is_forgotten():
 
     assert retention.remove_silent_workers() == Removed(1)
     assert Worker.objects.get().name == "silent 23"
+
+
+# --- jobs
+@pytest.fixture
+def make_job(recognizer: Recognizer) -> Callable[..., Job]:
+    def make(kind: str = "inspection", state: str = "done", *, ended: timedelta = timedelta(days=8)) -> Job:
+        has_ended = state in Job.ENDED
+        job = recognizer.jobs.create(
+            kind=kind,
+            state=state,
+            heartbeat=None if has_ended else timezone.now(),
+            ended_at=timezone.now() - ended if has_ended else None,
+        )
+        storage.keep_bytes(b"drawn", f"{job.folder}/1-input.png")
+        return job
+
+    return make
+
+
+@pytest.mark.usefixtures("_either_store")
+def test_a_job_that_ended_long_ago_goes_with_its_files(make_job, django_capture_on_commit_callbacks):
+    make_job()
+    young, working = make_job(ended=timedelta(days=6)), make_job(state="working")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        assert retention.remove_old_jobs() == Removed(1, 5)
+
+    assert set(Job.objects.all()) == {young, working}
+    assert {file.name for file in _listed("jobs")} == {f"{job.folder}/1-input.png" for job in (young, working)}
+
+
+def test_the_newest_review_of_a_recognizer_stays(make_job):
+    _, newest, _ = make_job("review"), make_job("review"), make_job("review", "failed")
+
+    assert retention.remove_old_jobs().count == 2
+
+    assert Job.objects.get() == newest
+
+
+@pytest.mark.usefixtures("_either_store")
+def test_files_of_a_job_without_a_row_go_after_a_day(make_job, in_two_days):
+    kept = make_job(ended=timedelta())
+    storage.keep_bytes(b"drawn", "jobs/999/1-input.png")
+    assert retention.remove_files_of_jobs() == Removed()
+
+    in_two_days()
+
+    assert retention.remove_files_of_jobs() == Removed(1, 5)
+    assert [file.name for file in _listed("jobs")] == [f"{kept.folder}/1-input.png"]
+
+
+def test_the_work_folder_of_a_job_is_left_to_it_while_it_lives(make_job, settings):
+    working = make_job(state="working")
+    files = [
+        make_file(Path(settings.DATA_DIR) / f"jobs/{name}/output.txt", age=0) for name in (f"{working.pk}-0", "7-1")
+    ]
+    for file in files:
+        os.utime(file.parent, (0, 0))
+
+    retention.remove_work_folders()
+
+    assert [file.exists() for file in files] == [True, False]

@@ -94,6 +94,7 @@ def test_a_worker_that_starts_begins_what_was_queued_while_none_was_there(
     [
         (["housekeeping"], (), []),
         (["housekeeping"], ("A GPU",), []),
+        (["jobs"], ("A GPU",), []),
         (["train"], (), ["reports as train@here"]),
         (["train"], ("A GPU",), ["also takes train-gpu", "reports as train@here"]),
     ],
@@ -169,7 +170,7 @@ def test_the_names_that_are_sent_are_those_of_tasks() -> None:
 
     app.loader.import_default_modules()
 
-    assert {queue.TRAIN_RUN, queue.READ_IMPORT, "training.reconcile"} <= set(app.tasks)
+    assert {queue.TRAIN_RUN, queue.READ_IMPORT, queue.CARRY_OUT_JOB, "training.reconcile"} <= set(app.tasks)
 
 
 def test_reconciling_twice_is_as_good_as_once(run: TrainingRun) -> None:

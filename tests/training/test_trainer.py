@@ -71,7 +71,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
             kept = ingest(encoded(draw(shape, number)))
             (folder / f"{shape}-{number}.webp").write_bytes(kept.data)
             pictures.append((f"{shape}-{number}.webp", kept.sha256, shape))
-    return make_manifest(folder, pictures, CONFIG)
+    return make_manifest(folder, pictures)
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +97,12 @@ def test_a_run_learns_and_tells_how_it_goes(run: tuple[Any, Kept]) -> None:
 def test_the_epoch_with_the_lowest_validation_loss_is_kept(run: tuple[Any, Kept], manifest: Manifest) -> None:
     from training.artifact import load_network
     from training.input_pipeline import pixel_cache
-    from training.trainer import predict
 
     artifact, report = run
     pixels = pixel_cache(manifest, CONFIG.image_size, artifact.h5.path.parent / "cache")
     held_back = manifest.positions("validation")
 
-    probabilities = predict(load_network(artifact.h5.path), pixels, held_back, 4)
+    probabilities = load_network(artifact.h5.path).predict(pixels[held_back], verbose=0)
 
     of_the_truth = probabilities[np.arange(len(held_back)), manifest.labels()[held_back]]
     assert -np.log(of_the_truth).mean() == pytest.approx(min(each.val_loss for each in report.epochs), rel=0.02)
@@ -122,16 +121,15 @@ def test_an_epoch_reports_the_learning_rate_it_began_with(run: tuple[Any, Kept])
 def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_path: Path) -> None:
     import keras
 
-    from training import networks
     from training.input_pipeline import pixel_cache
-    from training.trainer import fit
+    from training.trainer import fit, network_to_fit
 
     config = CONFIG.changed({"epochs": 1, "augmentation": ("zoom",)})
     cache = pixel_cache(manifest, config.image_size, tmp_path)
 
     def weights() -> list[np.ndarray]:
         keras.utils.set_random_seed(config.seed)
-        network = networks.build(config, 2)
+        network = network_to_fit(config, 2)
         fit(network, cache, manifest, config, Kept(), folder=tmp_path)
         return network.get_weights()
 
@@ -140,13 +138,12 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_p
 
 
 def test_the_last_layer_learns_first_and_alone(manifest: Manifest, tmp_path: Path) -> None:
-    from training import networks
     from training.input_pipeline import pixel_cache
-    from training.trainer import fit
+    from training.trainer import fit, network_to_fit
 
     settings = {"image_size": 32, "epochs": 1, "head_epochs": 1}
     config = TrainingConfig.for_network("mobilenetv2", settings)
-    network = networks.build(config.changed({"pretrained": False}), 2)
+    network = network_to_fit(config, 2, with_weights=False)
     backbone, last = network.get_layer("backbone"), network.get_layer("probabilities")
     backbone_before, last_before = backbone.get_weights(), last.get_weights()
 
@@ -162,15 +159,14 @@ def trained(
     """The weights and epochs of a training that is stopped again and again, and taken up from its checkpoint."""
     import keras
 
-    from training import networks
     from training.input_pipeline import pixel_cache
-    from training.trainer import fit
+    from training.trainer import fit, network_to_fit
 
     begun: TrainingState | None = None
     epochs: list[Any] = []
     for number, stop in enumerate([*stops, None]):
         keras.utils.set_random_seed(config.seed + number)  # what follows a stop owes nothing to the first seed
-        network = networks.build(config.changed({"pretrained": False}), len(manifest.class_names))
+        network = network_to_fit(config, len(manifest.class_names), with_weights=False)
         report = Kept(stop_at=stop, epochs=epochs)
         try:
             cache = pixel_cache(manifest, config.image_size, folder)
@@ -181,7 +177,7 @@ def trained(
     return network.get_weights(), epochs
 
 
-def small_backbone(*, input_shape: tuple[int, ...], include_top: bool, weights: str | None, name: str) -> Any:
+def small_backbone(*, input_shape: tuple[int, ...], include_top: bool, weights: str | None) -> Any:
     """Stands for MobileNetV2, whose building and tracing take ten times as long as all that these tests train."""
     import keras
     from keras import layers
@@ -189,11 +185,14 @@ def small_backbone(*, input_shape: tuple[int, ...], include_top: bool, weights: 
     pixels = keras.Input(input_shape)
     x = layers.Conv2D(8, 3, strides=4, name="frozen")(pixels)
     x = layers.Conv2D(8, 3, name=FINE_TUNE_FROM)(x)
-    return keras.Model(pixels, layers.BatchNormalization()(x), name=name)
+    return keras.Model(pixels, layers.BatchNormalization()(x))
 
 
 FINE_TUNE_FROM = "block_6_expand"
 AUGMENTED = CONFIG.changed({"epochs": 3, "augmentation": ("zoom", "contrast"), "dropout": 0.3})
+EVERYTHING = AUGMENTED.changed(
+    {"weight_averaging": 0.9, "mixup": 0.3, "class_weights": "balanced", "schedule": "plateau", "rate_patience": 1}
+)
 FINE_TUNED = TrainingConfig.for_network(
     "mobilenetv2", {"image_size": 32, "epochs": 3, "head_epochs": 1, "batch_size": 16, "augmentation": ("flip",)}
 )
@@ -203,6 +202,7 @@ FINE_TUNED = TrainingConfig.for_network(
     ("config", "stops"),
     [
         pytest.param(AUGMENTED, [(0, 5), (0, 9), (1, 0), (2, 13)], id="within epochs and at the end of one"),
+        pytest.param(EVERYTHING, [(0, 3), (1, 0), (1, 5)], id="with averaged weights, blending and a plateau"),
         pytest.param(FINE_TUNED, [(0, 2), (1, 0), (1, 1)], id="before, at and after the change of phase"),
     ],
 )
@@ -222,6 +222,25 @@ def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
     assert all((one == other).all() for one, other in zip(weights, unbroken, strict=True))
     assert [each.number for each in epochs] == [1, 2, 3]
     assert [(each.loss, each.val_loss) for each in epochs] == [(each.loss, each.val_loss) for each in expected]
+
+
+def test_a_training_without_gain_ends_early_and_stays_ended(manifest: Manifest, tmp_path: Path) -> None:
+    import keras
+
+    from training.input_pipeline import pixel_cache
+    from training.trainer import fit, network_to_fit
+
+    config = CONFIG.changed({"early_stopping": 1, "learning_rate": 1e-7, "optimizer": "sgd", "schedule": "constant"})
+    keras.utils.set_random_seed(1)
+    network, first, second = network_to_fit(config, 2), Kept(), Kept()
+    cache = pixel_cache(manifest, config.image_size, tmp_path)
+    network.trainable = False  # nothing can be gained but by chance
+
+    fit(network, cache, manifest, config, first, folder=tmp_path)
+    fit(network, cache, manifest, config, second, folder=tmp_path, begun=read_checkpoint(first.checkpoints[-1]))
+
+    assert [each.number for each in first.epochs] == [1, 2]
+    assert second.epochs == []
 
 
 def test_a_training_whose_epochs_are_all_done_is_only_evaluated(

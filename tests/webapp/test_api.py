@@ -12,6 +12,7 @@ from classifier.models import Prediction
 from tests.webapp.uploads import BAD_FILES, upload
 from training.config import TrainingConfig
 from training.models import TrainingRun
+from training.presets import preset_config
 
 CLASSIFY = "/api/v1/recognizers/shapes/classify"
 RUNS = "/api/v1/recognizers/shapes/runs"
@@ -135,6 +136,7 @@ def test_the_description_of_the_api_names_every_training_setting(client, db):
     settings = body["content"]["application/json"]["schema"]["properties"]
     assert settings["epochs"]["maximum"] == 1000
     assert {"publish_when_done", "needs_gpu"} <= set(settings)
+    assert settings["preset"]["enum"] == ["", "quick", "balanced", "thorough"]
 
 
 def test_the_page_about_the_api_brings_its_own_scripts(client, db):
@@ -163,6 +165,40 @@ def test_a_run_may_wait_for_a_gpu(staff_client, recognizer):
     assert TrainingRun.objects.get().needs_gpu
 
 
+def test_a_preset_without_a_network_starts_a_race(staff_client, recognizer):
+    answer = post(staff_client, {"preset": "quick", "seed": 4}).json()
+
+    run = TrainingRun.objects.get()
+    assert (run.preset, run.is_network_open, run.config["seed"]) == ("quick", True, 4)
+    assert (answer["preset"], answer["is_network_open"], answer["choice"]) == ("quick", True, "")
+
+
+def test_a_preset_of_a_network_is_changed_by_settings(staff_client, recognizer):
+    post(staff_client, {"preset": "thorough", "network": "cnn", "batch_size": 8})
+
+    run = TrainingRun.objects.get()
+    assert (run.preset, run.is_network_open) == ("thorough", False)
+    assert run.training_config == preset_config("thorough", "cnn").changed({"batch_size": 8})
+
+
+def test_a_client_of_an_earlier_release_still_starts_a_run(staff_client, recognizer):
+    """The shares of the split were settings of a run; the recognizer has them now."""
+    answer = post(staff_client, {"epochs": 6, "validation_share": 0.2, "test_share": 0.2})
+
+    assert answer.status_code == 201
+    assert answer.json()["config"]["network"] == "mobilenetv2"
+
+
+def test_a_flip_of_what_may_not_be_mirrored_starts_nothing(staff_client, recognizer):
+    recognizer.is_mirror_safe = False
+    recognizer.save()
+
+    answer = post(staff_client, {"network": "cnn", "augmentation": ["flip"]})
+
+    assert (answer.status_code, TrainingRun.objects.count()) == (400, 0)
+    assert "mirrored picture" in answer.json()["detail"]
+
+
 def test_a_started_run_is_nudged(staff_client, recognizer, monkeypatch, django_capture_on_commit_callbacks):
     nudged = []
     monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
@@ -180,6 +216,8 @@ def test_a_started_run_is_nudged(staff_client, recognizer, monkeypatch, django_c
         ({"epochs": 0}, "1 … 1000"),
         ({"network": "vgg"}, "mobilenetv2"),
         ({"network": ["cnn"]}, "network"),
+        ({"preset": "slow"}, "quick, balanced, thorough"),
+        ({"preset": "quick", "epochs": 3}, "epochs is settled by the race"),
         ({"publish_when_done": "yes"}, "publish_when_done must be true or false"),
         ({"needs_gpu": 1}, "needs_gpu must be true or false"),
     ],

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from classifier.engine import engine
 from classifier.models import Prediction
 from tests.webapp.uploads import BAD_FILES, upload
 
@@ -62,6 +63,18 @@ def test_the_answer_says_how_sure_and_which_version(client, version, picture_byt
     assert page.count("<meter") == 2
     assert " %" in page
     assert "version 1" in page
+
+
+def test_the_answer_names_what_else_it_could_well_be(client, version, picture_bytes):
+    before = send(client, picture_bytes("circle")).content.decode()
+    version.evaluation["prediction_sets"]["limit"] = 1.0
+    version.save()
+    engine.close_all()
+
+    page = send(client, picture_bytes("circle")).content.decode()
+
+    assert "Could also be" not in before
+    assert "Could also be: Square" in page
 
 
 def test_an_answer_is_recorded(client, version, picture_bytes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from datetime import timedelta
 
@@ -10,8 +11,9 @@ from django.utils import timezone
 
 from training.config import NETWORKS, TrainingConfig
 from training.models import TrainingRun
+from training.run_requests import RunRequest
 from webapp import setting_names
-from webapp.forms.training import MAIN_SETTINGS, TrainingForm
+from webapp.forms.training import TrainingForm
 from webapp.templatetags.figures import duration_of
 
 
@@ -20,30 +22,122 @@ def test_every_setting_and_network_has_a_name():
     assert set(NETWORKS) == set(setting_names.NETWORKS)
 
 
+@pytest.fixture
+def trainable(recognizer, add_pictures):
+    add_pictures(recognizer, label="circle", count=5)
+    add_pictures(recognizer, label="square", count=5)
+    return recognizer
+
+
+def request_for(recognizer, network, **settings):
+    return RunRequest.of(recognizer, network=network, settings=settings)
+
+
+def sent_by(form, **changes):
+    """What a browser without scripts sends back: every field that is on the page."""
+    return {field.name: field.value() for field in form} | changes
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_form_asks_once_for_everything_a_network_uses(recognizer, network):
-    form = TrainingForm(recognizer=recognizer, start=TrainingConfig.for_network(network))
+    form = TrainingForm(recognizer=recognizer, start=request_for(recognizer, network))
 
-    asked = [field.name for field in [*form.main_fields(), *form.more_fields()]]
+    asked = [setting.field.name for _title, settings in form.groups() for setting in settings]
 
     assert sorted(asked) == sorted(each.name for each in setting_names.settings_of(network))
-    assert asked[: len(MAIN_SETTINGS)] == list(MAIN_SETTINGS)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_form_sent_back_untouched_gives_the_networks_defaults(recognizer, add_pictures, network):
-    add_pictures(recognizer, label="circle", count=5)
-    add_pictures(recognizer, label="square", count=5)
-    start = TrainingConfig.for_network(network)
-    untouched = TrainingForm(recognizer=recognizer, start=start)
-    sent = {field.name: field.value() for field in untouched}
+def test_a_form_sent_back_untouched_gives_the_networks_defaults(trainable, network):
+    start = request_for(trainable, network)
+    untouched = TrainingForm(recognizer=trainable, start=start)
 
-    form = TrainingForm(sent, recognizer=recognizer, start=start)
+    form = TrainingForm(sent_by(untouched), recognizer=trainable, start=start)
 
     assert form.is_valid(), form.errors
-    assert form.config() == start
+    assert form.request() == start
+
+
+@pytest.mark.django_db
+def test_a_form_whose_network_is_open_asks_only_for_what_the_race_keeps(trainable):
+    start = RunRequest.of(trainable, preset="quick")
+    untouched = TrainingForm(recognizer=trainable, start=start)
+
+    form = TrainingForm(sent_by(untouched, seed=5), recognizer=trainable, start=start)
+
+    assert [setting.field.name for _title, settings in form.groups() for setting in settings] == ["precision", "seed"]
+    assert form.is_valid(), form.errors
+    assert form.request() == RunRequest.of(trainable, preset="quick", settings={"seed": 5})
+
+
+@pytest.mark.django_db
+def test_what_means_nothing_beside_the_others_is_passed_over_however_wrong(trainable):
+    start = request_for(trainable, "cnn", optimizer="adam", schedule="constant")
+    untouched = TrainingForm(recognizer=trainable, start=start)
+
+    form = TrainingForm(
+        sent_by(untouched, momentum="much", rate_patience="", warm_up=7), recognizer=trainable, start=start
+    )
+
+    assert form.is_valid(), form.errors
+    assert form.request().config.momentum == start.config.momentum
+
+
+@pytest.mark.django_db
+def test_smoothing_is_forgotten_where_the_loss_knows_none(trainable):
+    start = request_for(trainable, "cnn", label_smoothing=0.1)
+    untouched = TrainingForm(recognizer=trainable, start=start)
+
+    form = TrainingForm(sent_by(untouched, loss="mean_squared_error"), recognizer=trainable, start=start)
+
+    assert form.is_valid(), form.errors
+    assert form.request().config.label_smoothing == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("network", "changes", "field"),
+    [
+        ("cnn", {"filters": "8 8 8 8 8 8 8", "image_size": 32}, "filters"),
+        ("mobilenetv2", {"fine_tune": "upper", "epochs": 3, "head_epochs": 5}, "head_epochs"),
+        ("mobilenetv2", {"image_size": 16}, "image_size"),
+    ],
+)
+def test_an_impossible_combination_is_refused_at_its_field_and_nothing_typed_is_lost(
+    trainable, network, changes, field
+):
+    start = request_for(trainable, network)
+    untouched = TrainingForm(recognizer=trainable, start=start)
+
+    form = TrainingForm(sent_by(untouched, seed="77", **changes), recognizer=trainable, start=start)
+
+    assert list(form.errors) == [field]
+    assert (form["seed"].value(), form[field].value()) == ("77", changes[field])
+
+
+@pytest.mark.django_db
+def test_a_flip_is_refused_at_its_field_where_a_mirrored_picture_shows_something_else(trainable):
+    trainable.is_mirror_safe = False
+    start = request_for(trainable, "cnn")
+    untouched = TrainingForm(recognizer=trainable, start=start)
+    assert "flip" not in untouched["augmentation"].value()
+
+    form = TrainingForm(sent_by(untouched, augmentation=["flip"]), recognizer=trainable, start=start)
+
+    assert "mirrored picture" in form.errors["augmentation"][0]
+
+
+@pytest.mark.django_db
+def test_a_setting_has_its_unit_its_default_and_when_it_means_something(recognizer):
+    form = TrainingForm(recognizer=recognizer, start=request_for(recognizer, "cnn", image_size=48))
+
+    settings = {setting.field.name: setting for _title, settings in form.groups() for setting in settings}
+
+    assert settings["image_size"].unit == "pixels"
+    assert settings["image_size"].field.help_text.endswith("Default: 96.")
+    assert json.loads(settings["momentum"].when) == {"optimizer": ["momentum", "nesterov"]}
 
 
 def test_stored_settings_are_said_as_the_form_says_them():

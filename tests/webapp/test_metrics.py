@@ -66,6 +66,7 @@ def test_imports_are_counted_by_state(recognizer, read):
     recognizer.imports.create(name="birds.zip")
 
     assert read("discern_imports", state="queued") == 1
+    assert read("discern_jobs", state="queued") == 0
 
 
 def test_without_the_database_the_rest_is_still_told(client, db, monkeypatch):

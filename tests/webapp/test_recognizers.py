@@ -92,6 +92,43 @@ def test_a_recognizer_is_renamed(staff_client, recognizer):
     assert (recognizer.name_en, recognizer.slug, recognizer.is_public) == ("Forms", "forms", False)
 
 
+@pytest.mark.parametrize(("said", "kept"), [("unknown", None), ("true", True), ("false", False)])
+def test_staff_say_whether_a_mirrored_picture_shows_the_same(staff_client, recognizer, said, kept):
+    staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "shapes", "is_mirror_safe": said})
+
+    recognizer.refresh_from_db()
+    assert recognizer.is_mirror_safe is kept
+
+
+def test_the_shares_of_the_split_are_the_recognizers(staff_client, recognizer):
+    shares = {"validation_share": "0.2", "test_share": "0.25"}
+
+    staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "shapes", **shares})
+
+    recognizer.refresh_from_db()
+    assert (recognizer.validation_share, recognizer.test_share) == (0.2, 0.25)
+
+
+@pytest.mark.parametrize("shares", [{}, {"validation_share": "", "test_share": ""}])
+def test_a_share_that_is_left_out_stays_as_it_is(staff_client, recognizer, shares):
+    recognizer.test_share = 0.3
+    recognizer.save()
+
+    staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "shapes", **shares})
+
+    recognizer.refresh_from_db()
+    assert (recognizer.validation_share, recognizer.test_share) == (0.15, 0.3)
+
+
+def test_a_share_that_leaves_too_little_to_learn_from_is_refused(staff_client, recognizer):
+    answer = staff_client.post(
+        "/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "shapes", "test_share": "0.5"}
+    )
+
+    assert answer.status_code == 400
+    assert "less than or equal to 0.3" in answer.content.decode()
+
+
 def test_an_edit_that_fails_leaves_the_crumbs_as_they_were(staff_client, recognizer):
     answer = staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "no good"})
 

@@ -9,6 +9,8 @@ import pytest
 from django.utils import timezone
 
 from training.config import TrainingConfig
+from training.devices import Device
+from training.environment import environment_of
 from training.models import TrainingRun, Worker
 
 pytestmark = pytest.mark.django_db
@@ -126,7 +128,7 @@ def test_an_unknown_network_or_run_gives_the_usual_form(staff_client, trainable,
     answer = staff_client.get(f"/manage/shapes/train/?{query}")
 
     assert answer.status_code == 200
-    assert 'value="mobilenetv2"' in answer.content.decode()
+    assert re.search(r'aria-current="true">\s*<strong>Let it choose', answer.content.decode())
 
 
 def test_too_few_pictures_are_said_before_anything_starts(staff_client, recognizer):
@@ -169,8 +171,8 @@ def test_starting_tells_a_worker(staff_client, trainable, django_capture_on_comm
         ({"epochs": 0}, "expected 1 … 1000"),
         ({"epochs": "many"}, "whole number"),
         ({"learning_rate": "nan"}, "Enter a number"),
-        ({"test_share": 0.5, "validation_share": 0.5}, "leave at least 0.3"),
-        ({"image_size": 8}, "needs at least 20 pixels"),
+        ({"image_size": 8}, "needs at least 12 pixels"),
+        ({"preset": "slow"}, "slow is not one of the available choices"),
         ({"network": "transformer"}, "transformer is not one of the available choices"),
         ({"augmentation": ["upside down"]}, "upside down is not one of the available choices"),
     ],
@@ -261,7 +263,7 @@ def test_all_runs_are_listed_with_few_questions(staff_client, version, run, djan
     for _ in range(40):
         version.recognizer.runs.create(config=CONFIG.to_dict())
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         page = staff_client.get("/manage/runs/?page=2").content.decode()
 
     assert "Page 2 of 2" in page
@@ -433,6 +435,102 @@ def test_a_run_does_not_go_on_by_a_link_or_for_a_visitor(client, staff_client, r
     assert staff_client.get(f"/manage/runs/{run.pk}/go-on/").status_code == 405
     client.logout()
     assert client.post(f"/manage/runs/{run.pk}/go-on/").url.startswith("/login/")
+
+
+# --- once more
+def test_a_run_is_run_again_with_the_same_settings_and_is_not_published(
+    staff_client, staff, run, monkeypatch, django_capture_on_commit_callbacks
+):
+    nudged = []
+    monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
+    choice = {"template": "It won.", "params": {}}
+    TrainingRun.objects.update(preset="quick", needs_gpu=True, publish_when_done=True, choice_sentence=choice)
+    fail(run)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = staff_client.post(f"/manage/runs/{run.pk}/run-again/")
+
+    again = TrainingRun.objects.first()
+    assert (answer.url, nudged) == (f"/manage/runs/{again.pk}/", [again.pk])
+    assert again.training_config == run.training_config
+    assert (again.preset, again.needs_gpu, again.publish_when_done) == ("quick", True, False)
+    assert (again.state, again.started_by, again.choice) == ("queued", staff, "It won.")
+
+
+def test_a_run_whose_network_was_never_picked_is_run_again_with_a_race(staff_client, run):
+    TrainingRun.objects.update(preset="quick", is_network_open=True)
+
+    staff_client.post(f"/manage/runs/{run.pk}/run-again/")
+
+    assert TrainingRun.objects.first().is_network_open
+
+
+def test_a_run_with_settings_of_another_release_is_not_run_again(staff_client, run):
+    TrainingRun.objects.update(config=run.config | {"number_of_moons": 3})
+    fail(run)
+
+    page = staff_client.post(f"/manage/runs/{run.pk}/run-again/", follow=True).content.decode()
+
+    assert "no setting “number_of_moons”" in page
+    assert TrainingRun.objects.count() == 1
+
+
+def test_a_run_is_not_run_again_by_a_link_or_for_a_visitor(client, staff_client, run):
+    assert staff_client.get(f"/manage/runs/{run.pk}/run-again/").status_code == 405
+    client.logout()
+    assert client.post(f"/manage/runs/{run.pk}/run-again/").url.startswith("/login/")
+
+
+# --- why this network, its parts, and what it was made with
+def test_a_run_says_why_its_network_was_picked(staff_client, run):
+    choice = {"template": "MobileNetV2 is right on %(share)d of 100.", "params": {"share": 93}}
+    TrainingRun.objects.update(preset="balanced", choice_sentence=choice)
+
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    assert "Began from the preset “Balanced”." in page
+    assert "MobileNetV2 is right on 93 of 100." in page
+
+
+def test_a_run_whose_network_is_open_says_that_a_race_picks_it(staff_client, queued):
+    TrainingRun.objects.update(preset="quick", is_network_open=True)
+
+    assert "A race picks the network" in status_of(staff_client, queued)["choice"]
+    assert "not chosen yet" in staff_client.get("/manage/runs/").content.decode()
+
+
+def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client, run):
+    began = run.started_at
+    parts = {
+        "choosing": began.isoformat(),
+        "preparing": (began + timedelta(seconds=40)).isoformat(),
+        "training": (began + timedelta(seconds=45)).isoformat(),
+    }
+    TrainingRun.objects.update(environment={"parts": parts})
+
+    shown = status_of(staff_client, run)["parts"]
+
+    assert [(part["title"], part["length"], part["is_current"]) for part in shown] == [
+        ("choosing the network", "40 s", False),
+        ("preparing", "5 s", False),
+        ("training", "", True),
+        ("evaluating", "", False),
+    ]
+    assert "choosing the network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+
+def test_a_run_of_an_earlier_release_has_no_parts(staff_client, run):
+    assert status_of(staff_client, run)["parts"] == []
+
+
+def test_a_run_says_what_it_was_made_with(staff_client, run):
+    environment = environment_of(Device("cpu", "Some CPU × 2"))
+    TrainingRun.objects.update(environment=environment, manifest_sha256="f" * 64)
+
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    assert environment["tensorflow"] in page
+    assert "f" * 64 in page
 
 
 def test_a_run_whose_version_was_deleted_says_so(staff_client, run):

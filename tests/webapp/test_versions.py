@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from training.models import LabelNames, ModelVersion
@@ -11,7 +14,7 @@ pytestmark = pytest.mark.django_db
 VERSION = "/manage/shapes/versions/1/"
 
 
-@pytest.mark.parametrize("address", [VERSION, f"{VERSION}download/"])
+@pytest.mark.parametrize("address", [VERSION, f"{VERSION}download/", f"{VERSION}report/", f"{VERSION}evaluation/"])
 def test_versions_are_for_staff(client, django_user_model, version, address):
     assert client.get(address).url.startswith("/login/")
     client.force_login(django_user_model.objects.create_user("guest"), "django.contrib.auth.backends.ModelBackend")
@@ -34,6 +37,69 @@ def test_a_version_shows_its_figures(staff_client, version):
     assert "Circle" in page
     assert version.h5_sha256 in page
     assert "style=" not in page
+
+
+def test_a_version_shows_how_far_its_figures_can_be_trusted(staff_client, version):
+    page = " ".join(staff_client.get(VERSION).content.decode().split())
+
+    assert "19 times in 20" in page
+    assert "Calibration error" in page
+    assert "should hold the true one 9 times in 10" in page
+    assert page.count('<svg class="plot"') == 4
+    assert "JPEG" in page
+
+
+def test_a_version_of_an_earlier_release_shows_what_it_has(staff_client, version):
+    version.evaluation = {name: version.evaluation[name] for name in ("pictures", "accuracy", "classes", "confusion")}
+    version.save()
+
+    page = staff_client.get(VERSION).content.decode()
+
+    assert "What was taken for what" in page
+    assert "Calibration error" not in page
+    assert staff_client.get(f"{VERSION}report/").status_code == 200
+
+
+def test_a_versions_worst_errors_are_shown_with_their_pictures(staff_client, recognizer, version, add_pictures):
+    (picture,) = add_pictures(recognizer)
+    wrong = {"true": "circle", "answered": "square", "probability": 0.91}
+    version.evaluation["worst"] = [{"sha256": picture.sha256, **wrong}, {"sha256": "0" * 64, **wrong}]
+    version.save()
+
+    page = staff_client.get(VERSION).content.decode()
+
+    assert f"/manage/pictures/{picture.pk}/file/" in page
+    assert page.count("Circle, taken for Square") == 2
+    assert "deleted since" in page
+
+
+def test_the_report_is_one_file_that_fetches_nothing(staff_client, recognizer, version, add_pictures):
+    (picture,) = add_pictures(recognizer)
+    wrong = {"sha256": picture.sha256, "true": "circle", "answered": "square", "probability": 0.91}
+    version.evaluation["worst"] = [wrong]
+    version.save()
+
+    answer = staff_client.get(f"{VERSION}report/")
+
+    page = answer.content.decode()
+    assert answer["Content-Disposition"] == 'attachment; filename="shapes-version-1.html"'
+    assert 'src="data:image/jpeg;base64,' in page
+    assert not re.search(r"""(src|href)=["'](?!data:)|url\(|<script""", page)
+    assert "Learning rate" in page
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_the_report_is_written_in_the_readers_language(staff_client, version, language):
+    page = staff_client.get(f"{VERSION}report/", headers={"accept-language": language}).content.decode()
+
+    assert f'lang="{language}"' in page
+
+
+def test_the_evaluation_is_carried_away_as_json(staff_client, version):
+    answer = staff_client.get(f"{VERSION}evaluation/")
+
+    assert answer["Content-Disposition"] == 'attachment; filename="shapes-version-1.json"'
+    assert answer.json()["calibration"] == json.loads(json.dumps(version.evaluation["calibration"]))
 
 
 def test_a_versions_page_asks_few_questions(staff_client, version, django_assert_max_num_queries):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -15,6 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
 from training.errors import TrainingError, say
+
+if TYPE_CHECKING:
+    from training.models.recognizers import Label
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Picture(models.Model):
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     original_name = models.CharField(max_length=255)
+    source = models.CharField(max_length=255, blank=True)  # the object or photo it shows, where the import said so
+    fingerprint = models.CharField(max_length=255, blank=True)  # perceptual hashes; empty where not computed yet
+    group = models.CharField(max_length=64, blank=True, db_index=True)  # of near-duplicates; empty where not looked for
+    split = models.CharField(max_length=10, blank=True)  # train, validation or test; it stays on its side
+    is_label_confirmed = models.BooleanField(default=False)  # a person looked at it: no suspect any more
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
 
@@ -59,6 +67,16 @@ class Picture(models.Model):
     @property
     def path(self) -> Path:
         return storage.local_path(self.file)
+
+    def confirm(self, label: Label) -> None:
+        """A person says what it shows; the review does not ask again."""
+        Picture.objects.filter(pk=self.pk).update(label=label, is_label_confirmed=True)
+
+    def remove(self) -> None:
+        """Delete it, then its file."""
+        stored = self.file
+        self.delete()
+        storage.forget(stored)
 
 
 class PictureImportQuerySet(models.QuerySet["PictureImport"]):

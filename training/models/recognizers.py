@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from django.contrib.auth.models import User
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils.translation import get_language
@@ -85,6 +85,27 @@ class Recognizer(NamedInTwoLanguages):
         default=False,
         help_text=_("Shows a canvas to draw on beside the upload."),
     )
+    is_mirror_safe = models.BooleanField(
+        _("a mirrored picture shows the same"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Not so for traffic signs, letters and hands. "
+            "Where you don't say, the race that picks a network looks for itself."
+        ),
+    )
+    validation_share = models.FloatField(
+        _("share for validation"),
+        default=0.15,
+        validators=[MinValueValidator(0.05), MaxValueValidator(0.3)],
+        help_text=_("Share of the pictures that picks the best epoch, from 0.05 to 0.3."),
+    )
+    test_share = models.FloatField(
+        _("share for the test"),
+        default=0.15,
+        validators=[MinValueValidator(0.05), MaxValueValidator(0.3)],
+        help_text=_("Share of the pictures kept back for the final figures, from 0.05 to 0.3."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = RecognizerQuerySet.as_manager()
@@ -108,7 +129,8 @@ class Recognizer(NamedInTwoLanguages):
 
     @property
     def active_version(self) -> ModelVersion | None:
-        return self.versions.filter(is_active=True).first()
+        """The one that answers visitors; asked with every picture, so its long evaluation is read only where wanted."""
+        return self.versions.filter(is_active=True).defer("evaluation").first()
 
     @property
     def version_before(self) -> ModelVersion | None:
@@ -145,7 +167,8 @@ class Recognizer(NamedInTwoLanguages):
     def folders(self) -> list[str]:
         """Where its files lie in the store, but for zips that wait to be read."""
         runs = [f"checkpoints/{pk}" for pk in self.runs.values_list("pk", flat=True)]
-        return [f"pictures/{self.pk}", f"versions/{self.pk}", *runs]
+        jobs = [f"jobs/{pk}" for pk in self.jobs.values_list("pk", flat=True)]
+        return [f"pictures/{self.pk}", f"versions/{self.pk}", *runs, *jobs]
 
     def check_removable(self) -> None:
         """Raises: StillInUse while visitors use it, or a run of it waits or works."""

@@ -12,8 +12,11 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from training import storage
+from training.answers import ANSWERS_NAME, Answers, read_answers
 from training.artifact import H5_NAME, TWIN_NAMES, Golden, Network, check_files, read_checked, read_golden
-from training.errors import N_, BrokenArtifact, NotPublishable, Sentence, StillInUse, say
+from training.calibration import Floats, calibrated, shortfalls
+from training.comparison import Comparison, Side, compare
+from training.errors import N_, BrokenArtifact, NotComparable, NotPublishable, Sentence, StillInUse, say
 from training.models.recognizers import Recognizer
 from training.twins import open_twin
 
@@ -40,7 +43,9 @@ class ModelVersion(models.Model):
     image_size = models.PositiveIntegerField()
     num_weights = models.PositiveBigIntegerField()
     test_accuracy = models.FloatField()
+    temperature = models.FloatField(default=1.0)  # divides the logits; 1 leaves the probabilities as they are
     evaluation: models.JSONField[dict[str, Any]] = models.JSONField()
+    answers_sha256 = models.CharField(max_length=64, blank=True)  # of answers.npz; empty in versions without one
     trouble_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why it was not published
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -78,6 +83,44 @@ class ModelVersion(models.Model):
         """The serving twin, from the very bytes that were compared with the row's hash. Raises: BrokenArtifact."""
         structure, weights = read_checked(self.twin_paths, self.twin_sha256)
         return open_twin(structure, weights, streams=streams)
+
+    def answers(self) -> Answers:
+        """What it answered to pictures it did not learn from. Raises: BrokenArtifact, also in versions without them."""
+        path = storage.local_path(f"{self.folder}/{ANSWERS_NAME}")
+        (content,) = read_checked([path], self.answers_sha256)
+        return read_answers(content)
+
+    def against(self, other: ModelVersion) -> Comparison:
+        """How it does beside another version of its recognizer, on pictures that neither learned from.
+
+        Raises: NotComparable, BrokenArtifact.
+        """
+        return compare(other._side(), self._side())
+
+    def _side(self) -> Side:
+        if not self.answers_sha256:
+            raise NotComparable(
+                N_("Version %(number)d is of an earlier release and keeps no answers. Train again with its settings."),
+                number=self.number,
+            )
+        return Side(self.answers(), self.class_names, self.temperature)
+
+    def calibrated(self, probabilities: Floats) -> Floats:
+        """What its network's probabilities, of shape (…, num_classes), come to on pictures it did not learn from."""
+        return calibrated(probabilities, self.temperature) if self.temperature != 1 else probabilities
+
+    def possible(self, probabilities: Floats) -> list[str]:
+        """The classes that hold the true one with 90 %, the most probable first; empty where nothing is likely enough,
+        and in versions of earlier releases.
+
+        Args:
+            probabilities: (num_classes,), calibrated.
+        """
+        sets = self.evaluation.get("prediction_sets")
+        if sets is None:
+            return []
+        short = shortfalls(probabilities)
+        return [self.class_names[i] for i in short.argsort(kind="stable") if short[i] <= sets["limit"]]
 
     def golden(self) -> Golden:
         """The H5's own test, once the H5 is found whole. Raises: BrokenArtifact."""
@@ -144,7 +187,8 @@ class ModelVersion(models.Model):
         with transaction.atomic():
             Recognizer.objects.select_for_update().filter(pk=self.recognizer_id).first()  # publishing waits, or we do
             self.check_removable()
-            storage.forget_on_commit([self.folder], [])
+            jobs = [job.folder for job in self.jobs.only("pk")]
+            storage.forget_on_commit([self.folder, *jobs], [])
             self.delete()
 
 

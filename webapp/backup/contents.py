@@ -25,9 +25,13 @@ from webapp.errors import NoBackup
 FORMAT = 1
 DESCRIPTION, ROWS, FILES, SUMS = "backup.json", "rows.jsonl", "files", "SHA256SUMS"
 
-# What every installation makes for itself, and what is true only of the machine or the moment.
+# What every installation makes for itself, what is true only of the machine or the moment, and what a push of a button
+# computes again: jobs, of which no other row knows.
 LEFT_OUT = frozenset(
-    ["auth.Permission", "contenttypes.ContentType", "sessions.Session", "training.Worker", "classifier.FailedOpening"]
+    [
+        *("auth.Permission", "contenttypes.ContentType", "sessions.Session"),
+        *("training.Worker", "training.Job", "classifier.FailedOpening"),
+    ]
 )
 APPS_LEFT_OUT = frozenset(["axes"])  # failed logins
 

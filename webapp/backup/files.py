@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 from django.core.files.storage import default_storage
 
 from training import storage
+from training.answers import ANSWERS_NAME
 from training.artifact import H5_NAME, TWIN_NAMES, sha256_of, sync
 from training.errors import N_, BrokenArtifact
 from training.models import Checkpoint, ModelVersion, Picture, PictureImport, TrainingRun
@@ -40,9 +41,11 @@ class Named:
 def named_files() -> Iterator[Named]:
     for picture in Picture.objects.only("recognizer_id", "sha256").iterator():
         yield Named((picture.file,))
-    for version in ModelVersion.objects.only("folder", "h5_sha256", "twin_sha256").iterator():
+    for version in ModelVersion.objects.only("folder", "h5_sha256", "twin_sha256", "answers_sha256").iterator():
         yield Named((f"{version.folder}/{H5_NAME}",), version.h5_sha256)
         yield Named(tuple(f"{version.folder}/{name}" for name in TWIN_NAMES), version.twin_sha256)
+        if version.answers_sha256:
+            yield Named((f"{version.folder}/{ANSWERS_NAME}",), version.answers_sha256)
     for checkpoint in Checkpoint.objects.only("file", "sha256").iterator():
         yield Named((checkpoint.file,), checkpoint.sha256)
     waiting = PictureImport.objects.exclude(state__in=[PictureImport.State.DONE, PictureImport.State.FAILED])

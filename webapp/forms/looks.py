@@ -15,6 +15,7 @@ CSS: dict[type, str] = {
     forms.CheckboxInput: "form-check-input",
     forms.CheckboxSelectMultiple: "form-check-input",
     forms.Select: "form-select",
+    forms.NullBooleanSelect: "form-select",
 }
 
 

@@ -11,15 +11,22 @@ from training.models import Label, Recognizer
 from webapp.forms.looks import WithLooks
 
 TAKEN_ADDRESSES = frozenset({"new", "runs"})  # pages of the dashboard itself
+MIRRORED = [("unknown", _("not said")), ("true", _("yes")), ("false", _("no"))]
+SHARES = ("validation_share", "test_share")
 
 
 class RecognizerForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
     class Meta:
         model = Recognizer
-        fields = ["name_en", "name_zh", "slug", "description_en", "description_zh", "is_public", "is_drawn"]
+        fields = [
+            *("name_en", "name_zh", "slug", "description_en", "description_zh", "is_public", "is_drawn"),
+            *("is_mirror_safe", *SHARES),
+        ]
         widgets = {
             "description_en": forms.Textarea({"rows": 2}),
             "description_zh": forms.Textarea({"rows": 2}),
+            "is_mirror_safe": forms.NullBooleanSelect,
+            **dict.fromkeys(SHARES, forms.NumberInput({"min": 0.05, "max": 0.3, "step": "any"})),
         }
         error_messages = {  # Django's own speak of underscores and of a "Recognizer"
             "slug": {
@@ -27,6 +34,22 @@ class RecognizerForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # o
                 "unique": _("Another recognizer has this address. Choose another."),
             }
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["is_mirror_safe"].widget.choices = MIRRORED
+        for name in SHARES:
+            self.fields[name].required = False  # who leaves one out keeps it as it is
+
+    def clean_validation_share(self) -> float:
+        return self._share("validation_share")
+
+    def clean_test_share(self) -> float:
+        return self._share("test_share")
+
+    def _share(self, name: str) -> float:
+        given: float | None = self.cleaned_data[name]
+        return getattr(self.instance, name) if given is None else given
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]

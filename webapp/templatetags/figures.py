@@ -21,6 +21,8 @@ def percent(share: float) -> str:
 @register.filter
 def network_of(run: TrainingRun) -> str:
     """The name of the network it trains, as people write it."""
+    if run.is_network_open:
+        return _("not chosen yet")
     return NETWORKS[run.config["network"]].title
 
 
@@ -29,7 +31,13 @@ def duration_of(run: TrainingRun) -> str:
     """How long a run that has ended took, in the two largest units; empty where it never began."""
     if run.started_at is None or run.ended_at is None:
         return ""
-    seconds = round((run.ended_at - run.started_at).total_seconds())
+    return duration((run.ended_at - run.started_at).total_seconds())
+
+
+@register.filter
+def duration(length: float) -> str:
+    """A number of seconds in the two largest units."""
+    seconds = round(length)
     minutes, hours = seconds // 60, seconds // 3600
     if hours:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import pgettext
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -17,6 +18,8 @@ from training.models import Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import TooLarge
 from webapp.metrics import count_refusal
+
+MOST_ALTERNATIVES = 3  # named beside the answer
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,18 @@ def _page(
     context = {
         "recognizer": recognizer,
         "bars": _bars(recognizer, answer) if answer else [],
+        "could_also_be": _named(recognizer, answer.could_also_be[:MOST_ALTERNATIVES]) if answer else "",
         "version": answer.version if answer else recognizer.active_version,
         "error": error,
         "max_bytes": MAX_UPLOAD_BYTES,
         "too_large": TooLarge(),
     }
     return render(request, template, context, status=status_of(error) if error else 200)
+
+
+def _named(recognizer: Recognizer, labels: list[str]) -> str:
+    names = recognizer.label_names() if labels else {}
+    return pgettext("list", ", ").join(names[label] for label in labels)
 
 
 def _bars(recognizer: Recognizer, answer: Answer) -> list[Bar]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -11,11 +11,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from training import storage
 from training.errors import BrokenArtifact, NotPublishable, StillInUse
 from training.models import ModelVersion, Recognizer
-from webapp.confusion import confusion_rows
 from webapp.forms.looks import sentences
 from webapp.forms.versions import PublishForm, RollBackForm
 from webapp.guards import StaffRequest, staff_required
+from webapp.inside import latest_filters
+from webapp.reports import report_on
 from webapp.setting_names import said
+from webapp.version_figures import figures_of, worst_errors
+
+MOST_ERRORS = 12  # shown of those the evaluation keeps
 
 
 @require_safe
@@ -23,17 +27,17 @@ from webapp.setting_names import said
 def show(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
     names = version.recognizer.label_names()
-    classes = [{**each, "name": names[each["name"]]} for each in version.evaluation["classes"]]
     context = {
         "version": version,
         "recognizer": version.recognizer,
         "in_use": version.recognizer.active_version,
         "troubled": [version] if version.trouble else [],
         "failures": version.failed_openings.standing(),
-        "classes": classes,
-        "confusion": confusion_rows(version.evaluation, names),
+        "figures": figures_of(version.evaluation, names),
+        "errors": worst_errors(version.recognizer, version.evaluation, names)[:MOST_ERRORS],
         "epochs": version.run.epochs.all(),
         "settings": said(version.run.config),
+        "inside": latest_filters(version),
         "activations": version.activations.select_related("version", "by"),
         "publish_form": PublishForm(),
     }
@@ -112,6 +116,24 @@ def download(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
         return render(request, "versions/broken.html", {"version": version, "error": error}, status=409)
     name = f"{slug}-version-{number}.h5"
     return FileResponse(version.h5_path.open("rb"), as_attachment=True, filename=name)
+
+
+@require_safe
+@staff_required
+def report(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    answer = HttpResponse(report_on(_version(slug, number)))
+    answer["Content-Disposition"] = f'attachment; filename="{slug}-version-{number}.html"'
+    return answer
+
+
+@require_safe
+@staff_required
+def evaluation(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    version = _version(slug, number)
+    of_whom = {"recognizer": slug, "version": number, "h5_sha256": version.h5_sha256, "config": version.run.config}
+    answer = JsonResponse({**of_whom, **version.evaluation}, json_dumps_params={"ensure_ascii": False, "indent": 1})
+    answer["Content-Disposition"] = f'attachment; filename="{slug}-version-{number}.json"'
+    return answer
 
 
 def _version(slug: str, number: int) -> ModelVersion:

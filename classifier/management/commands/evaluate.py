@@ -4,16 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from classifier.answer import Answer
 from classifier.engine import OpenVersion, engine
+from training.calibration import reliability
 from training.errors import TrainingError, UnreadablePicture
 from training.evaluation import Evaluation, evaluate
 from training.models import Recognizer
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a folder of labelled pictures says of a version."""
+
+    evaluation: Evaluation
+    calibration_error: float
+    by_chance: float  # what the error would be if every probability were right
+    sets: tuple[float, float] | None  # coverage and mean size of the prediction sets; none in earlier versions
+
+    @classmethod
+    def of(cls, labels: list[int], answers: list[Answer], class_names: list[str]) -> Self:
+        by_label = [{score.label: score.probability for score in answer.scores} for answer in answers]
+        probabilities = np.array([[row[name] for name in class_names] for row in by_label])
+        calibration = reliability(np.array(labels), probabilities)
+        held = [class_names[label] in answer.possible for label, answer in zip(labels, answers, strict=True)]
+        sizes = [len(answer.possible) for answer in answers]
+        sets = (float(np.mean(held)), float(np.mean(sizes))) if any(sizes) else None
+        evaluation = evaluate(np.array(labels), probabilities, class_names)
+        return cls(evaluation, calibration.error, calibration.by_chance, sets)
+
+    def to_dict(self) -> dict[str, Any]:
+        only_of_versions = ("calibration", "prediction_sets", "worst", "robustness", "cost")
+        figures = {name: value for name, value in self.evaluation.to_dict().items() if name not in only_of_versions}
+        figures |= {"calibration_error": self.calibration_error, "calibration_error_by_chance": self.by_chance}
+        if self.sets:
+            figures["prediction_sets"] = dict(zip(("coverage", "mean_size"), self.sets, strict=True))
+        return figures
 
 
 class Command(BaseCommand):
@@ -29,33 +61,44 @@ class Command(BaseCommand):
             opened = engine.opened(Recognizer.objects.named(options["slug"]))
         except TrainingError as error:
             raise CommandError(str(error)) from error
-        evaluation = self._evaluate(opened, options["folder"])
+        labels, answers = self._ask(opened, options["folder"])
+        figures = Figures.of(labels, answers, opened.version.class_names)
         if options["json"]:
-            figures = {"recognizer": options["slug"], "version": opened.version.number, **evaluation.to_dict()}
-            self.stdout.write(json.dumps(figures, ensure_ascii=False))
+            of_whom = {"recognizer": options["slug"], "version": opened.version.number}
+            self.stdout.write(json.dumps({**of_whom, **figures.to_dict()}, ensure_ascii=False))
         else:
-            self._print(evaluation)
+            self._print(figures)
 
-    def _evaluate(self, opened: OpenVersion, folder: Path) -> Evaluation:
+    def _ask(self, opened: OpenVersion, folder: Path) -> tuple[list[int], list[Answer]]:
+        """Class index and answer of every picture below the folder that can be read."""
         class_names = opened.version.class_names
-        labels, rows = [], []
+        labels, answers = [], []
         for label, path in _labelled_files(folder, class_names):
             try:
                 answer = opened.answer(path)
             except UnreadablePicture as error:
                 self.stderr.write(f"left out {path}: {error}")
                 continue
-            by_label = {score.label: score.probability for score in answer.scores}
             labels.append(label)
-            rows.append([by_label[name] for name in class_names])
-        if not rows:
+            answers.append(answer)
+        if not answers:
             raise CommandError(
                 f"{folder} holds no picture that can be read in a folder named {' / '.join(class_names)}."
             )
-        return evaluate(np.array(labels), np.array(rows), class_names)
+        return labels, answers
 
-    def _print(self, evaluation: Evaluation) -> None:
-        self.stdout.write(f"accuracy {evaluation.accuracy:.4f} on {evaluation.pictures} pictures\n\n")
+    def _print(self, figures: Figures) -> None:
+        evaluation = figures.evaluation
+        low, high = evaluation.interval
+        self.stdout.write(f"accuracy {evaluation.accuracy:.4f} on {evaluation.pictures} pictures")
+        self.stdout.write(f"95 % interval {low:.4f} to {high:.4f}")
+        self.stdout.write(
+            f"calibration error {figures.calibration_error:.4f}; right probabilities would show {figures.by_chance:.4f}"
+        )
+        if figures.sets:
+            coverage, size = figures.sets
+            self.stdout.write(f"sets at 90 % hold the true class of {coverage:.1%}; {size:.2f} classes on average")
+        self.stdout.write("")
         width = max(len(each.name) for each in evaluation.classes)
         self.stdout.write(f"{'class':{width}}  precision  recall      f1  pictures")
         for each in evaluation.classes:

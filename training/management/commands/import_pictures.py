@@ -16,6 +16,9 @@ from training.management.progress import ProgressLine
 from training.models import Recognizer
 from training.models.pictures import ReportLine
 from training.pictures import Member, add_pictures, folder_members
+from training.sources import NAME, Sources, with_sources
+
+MOST_NAMED = 20  # rows of a groups.csv, which may serve several imports
 
 
 class Command(BaseCommand):
@@ -26,24 +29,45 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("slug", help="the recognizer's address name")
         parser.add_argument("path", type=Path, help="a folder of class folders, or a zip")
+        parser.add_argument(
+            "--groups",
+            type=Path,
+            help=f"a CSV that says which files show the same object, with the columns file, group and perhaps class; "
+            f"without it a {NAME} beside the class folders is read",
+        )
         parser.add_argument("--create", action="store_true", help="make the recognizer where it does not exist")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with _opened(options["path"]) as members:
+            pictures, sources = _with_sources(members, options["groups"])
             recognizer = _create(options["slug"]) if options["create"] else _find(options["slug"])
             progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
             lines: list[ReportLine] = []
-            for line in add_pictures(recognizer, members, None):
+            for line in add_pictures(recognizer, pictures, None):
                 lines.append(line)
-                progress.show(f"{len(lines)} of {len(members)}")
+                progress.show(f"{len(lines)} of {len(pictures)}")
             progress.end()
         self._report(lines)
+        unmet = list(sources.unmet())
+        for line in unmet[:MOST_NAMED]:
+            self.stdout.write(f"{line.name}: {line.reason}")
+        if len(unmet) > MOST_NAMED:
+            self.stdout.write(f"{len(unmet) - MOST_NAMED} more rows of {NAME} name no picture of this import")
 
     def _report(self, lines: list[ReportLine]) -> None:
         refused = [line for line in lines if not line.is_taken]
         for line in refused:
             self.stdout.write(f"refused {line.name}: {line.reason}")
         self.stdout.write(f"{len(lines) - len(refused)} taken, {len(refused)} refused")
+
+
+def _with_sources(members: list[Member], table: Path | None) -> tuple[list[Member], Sources]:
+    try:
+        return with_sources(members, table.read_bytes if table else None)
+    except OSError as error:
+        raise CommandError(f"{table} cannot be read: {error.strerror}") from error
+    except UnreadableArchive as error:
+        raise CommandError(str(error)) from error
 
 
 @contextmanager

@@ -7,11 +7,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training import process
-from training.config import NETWORKS, TrainingConfig
+from training.config import NETWORKS
 from training.errors import TrainingError
 from training.hardware import this_machine
 from training.management.progress import ProgressLine
 from training.models import Recognizer, TrainingRun
+from training.presets import PRESETS
+from training.run_requests import RunRequest
 
 
 class Command(BaseCommand):
@@ -19,7 +21,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("slug", help="the recognizer's address name")
-        parser.add_argument("--network", default="mobilenetv2", choices=NETWORKS)
+        parser.add_argument("--preset", default="", choices=PRESETS, help="how thoroughly; by default as --set says")
+        parser.add_argument(
+            "--network", default="", choices=NETWORKS, help="by default mobilenetv2, or with a preset what a race picks"
+        )
         parser.add_argument(
             "--set",
             nargs="+",
@@ -34,16 +39,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             recognizer = Recognizer.objects.named(options["slug"])
-            config = TrainingConfig.for_network(options["network"], _settings(options["set"]))
+            request = RunRequest.of(
+                recognizer, preset=options["preset"], network=options["network"], settings=_settings(options["set"])
+            )
         except TrainingError as error:
             raise CommandError(str(error)) from error
         if options["gpu"] and not this_machine().has_gpu:
             raise CommandError("TensorFlow sees no GPU on this machine. Leave --gpu out to train on its CPU.")
-        run = recognizer.runs.create(
-            config=config.to_dict(), needs_gpu=options["gpu"], publish_when_done=options["publish"]
-        )
+        run = recognizer.runs.create(**request.values(), needs_gpu=options["gpu"], publish_when_done=options["publish"])
         self.progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
         self.epochs_shown = 0
+        self.choice_shown = ""
         try:
             self._see_through(run)
         except KeyboardInterrupt:
@@ -56,11 +62,22 @@ class Command(BaseCommand):
     def _see_through(self, run: TrainingRun) -> None:
         """Carry the run out until it has ended: one that was cut off waits again, and goes on here."""
         while not run.has_ended:
-            if not process.carry_out(run.pk, self._show, has_gpu=run.needs_gpu):
+            if not process.carry_out(run, self._show, has_gpu=run.needs_gpu):
                 raise CommandError(f"A worker has taken run {run.pk} over; its page shows how it goes.")
             run.refresh_from_db()
 
     def _show(self, run: TrainingRun) -> None:
+        self._show_choice(run)
+        self._show_epochs(run)
+        self.progress.show(f"{run.get_state_display()} …")
+
+    def _show_choice(self, run: TrainingRun) -> None:
+        if run.choice != self.choice_shown:
+            self.progress.end()
+            self.choice_shown = run.choice
+            self.stdout.write(run.choice)
+
+    def _show_epochs(self, run: TrainingRun) -> None:
         self.epochs_shown = min(self.epochs_shown, run.epochs_done)  # an attempt may repeat the latest one
         for epoch in run.epochs.filter(number__gt=self.epochs_shown):
             self.progress.end()
@@ -70,7 +87,6 @@ class Command(BaseCommand):
                 f"val_loss {epoch.val_loss:.4f}  val_accuracy {epoch.val_accuracy:.4f}  "
                 f"{epoch.pictures_per_second:.0f} pictures/s"
             )
-        self.progress.show(f"{run.get_state_display()} …")
 
     def _conclude(self, run: TrainingRun) -> None:
         if run.state != TrainingRun.State.SUCCEEDED:

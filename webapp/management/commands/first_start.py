@@ -52,7 +52,7 @@ class Command(BaseCommand):
             return
         self.stdout.write("Training the starter recognizer on 1,797 handwritten digits; this takes up to a minute.")
         run = start_digits()
-        carry_out(run.pk)
+        carry_out(run)
         run.refresh_from_db()
         if run.state != TrainingRun.State.SUCCEEDED:
             self.stderr.write(f"The starter recognizer could not be trained: {run.error}")

@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from training import job, storage
+from training import runs, storage, work
 from training.artifact import sha256_of
 from training.config import TrainingConfig
 from training.errors import LeaseLost
@@ -40,7 +40,7 @@ def training_that(outcome: Callable[[], object]) -> Callable[[TrainingRun], obje
     """Stands in the training's place."""
 
     def train_run(run: TrainingRun) -> object:
-        job.log.info("Here we go")
+        runs.log.info("Here we go")
         return outcome()
 
     return train_run
@@ -53,10 +53,28 @@ def raiser(error: BaseException) -> Callable[[], object]:
     return fail
 
 
-def test_an_error_ends_the_run_with_its_sentence_and_the_log(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "train_run", training_that(raiser(MemoryError())))
+def test_the_log_of_a_run_leaves_the_remarks_of_other_libraries_out(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remark() -> None:
+        logging.getLogger("absl").info("Assets written to: a temporary folder")
+        logging.getLogger("absl").warning("the disk is slow")
 
-    code = job.main(run.pk, run.lease, os.getppid())
+    monkeypatch.setattr(runs, "train_run", training_that(remark))
+    monkeypatch.setattr(logging.getLogger(), "level", logging.INFO)
+
+    work.main("run", run.pk, run.lease, os.getppid())
+
+    run.refresh_from_db()
+    assert "Here we go" in run.log
+    assert "the disk is slow" in run.log
+    assert "Assets written" not in run.log
+
+
+def test_an_error_ends_the_run_with_its_sentence_and_the_log(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "train_run", training_that(raiser(MemoryError())))
+
+    code = work.main("run", run.pk, run.lease, os.getppid())
 
     run.refresh_from_db()
     assert (code, run.state) == (1, TrainingRun.State.FAILED)
@@ -66,9 +84,9 @@ def test_an_error_ends_the_run_with_its_sentence_and_the_log(run: TrainingRun, m
 
 
 def test_who_lost_its_lease_leaves_the_row_alone(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "train_run", training_that(raiser(LeaseLost("Gone."))))
+    monkeypatch.setattr(runs, "train_run", training_that(raiser(LeaseLost("Gone."))))
 
-    assert job.main(run.pk, run.lease, os.getppid()) == job.LOST_ITS_LEASE
+    assert work.main("run", run.pk, run.lease, os.getppid()) == work.LOST_ITS_LEASE
 
     run.refresh_from_db()
     assert run.state == TrainingRun.State.PREPARING
@@ -81,17 +99,17 @@ def test_a_lost_answer_to_the_commit_that_ended_the_run_is_no_failure(
         TrainingRun.objects.update(state=TrainingRun.State.SUCCEEDED, ended_at=timezone.now())
         raise LeaseLost("Gone.")
 
-    monkeypatch.setattr(job, "train_run", training_that(end_it_and_lose_the_answer))
+    monkeypatch.setattr(runs, "train_run", training_that(end_it_and_lose_the_answer))
 
-    assert job.main(run.pk, run.lease, os.getppid()) == 0
+    assert work.main("run", run.pk, run.lease, os.getppid()) == 0
 
 
 def test_a_database_that_stays_away_leaves_the_run_to_whoever_takes_it_up(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "train_run", training_that(raiser(OperationalError("gone away"))))
+    monkeypatch.setattr(runs, "train_run", training_that(raiser(OperationalError("gone away"))))
 
-    assert job.main(run.pk, run.lease, os.getppid()) == job.LOST_ITS_DATABASE
+    assert work.main("run", run.pk, run.lease, os.getppid()) == work.LOST_ITS_DATABASE
 
     run.refresh_from_db()
     assert run.state == TrainingRun.State.PREPARING
@@ -123,7 +141,7 @@ def test_a_run_goes_on_from_its_newest_checkpoint(run: TrainingRun, manifest: Ma
     stored(run, 1)
     newest = stored(run, 2)
 
-    assert job.newest_checkpoint(run, manifest) == newest.path
+    assert runs.newest_checkpoint(run, manifest) == newest.path
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"earned")])
@@ -133,13 +151,13 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     older = stored(run, 1)
     damage(stored(run, 2).path)
 
-    assert job.newest_checkpoint(run, manifest) == older.path
+    assert runs.newest_checkpoint(run, manifest) == older.path
 
 
 def test_what_was_learned_on_other_pictures_is_forgotten(run: TrainingRun, manifest: Manifest) -> None:
     path = stored(run, 1).path
 
-    assert job.newest_checkpoint(run, replace(manifest, class_names=["a", "b"])) is None
+    assert runs.newest_checkpoint(run, replace(manifest, class_names=["a", "b"])) is None
     assert not path.exists()
 
 
@@ -164,10 +182,10 @@ def test_a_run_whose_picture_was_deleted_meanwhile_splits_anew(
 PULSE_ALONE = """
 import os, sys, time, django
 django.setup()
-from training import job
+from training import work
 from training.models import TrainingRun
-job.PULSE_SECONDS = 0.05
-pulse = job.Pulse(TrainingRun.objects.get(), os.getppid())
+work.PULSE_SECONDS = 0.05
+pulse = work.Pulse(TrainingRun.objects.get(), os.getppid())
 pulse.lines.append("a line")
 pulse.start()
 time.sleep(60)
@@ -182,4 +200,4 @@ def test_the_pulse_keeps_the_log_in_the_row_and_ends_a_process_that_lost_its_lea
         time.sleep(0.02)
     run.give_back()
 
-    assert process.wait(20) == job.LOST_ITS_LEASE
+    assert process.wait(20) == work.LOST_ITS_LEASE

@@ -1,88 +1,32 @@
-"""One claimed run, from its row to its version, in the trainer's process; `python -m training` begins here."""
+"""One claimed run, from its row to its version, in the trainer's process."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import os
-import shutil
-import threading
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.utils import timezone
 
 from training import storage
+from training.answers import ANSWERS_NAME
 from training.artifact import Artifact, sha256_of
-from training.errors import N_, BrokenArtifact, LeaseLost, TrainerDied, TrainingError
+from training.environment import environment_of
+from training.errors import BrokenArtifact, TrainingError, TrialPruned
 from training.manifest import Manifest
 from training.models import ModelVersion, TrainingRun
-from training.outages import AWAY, outlasting
+from training.outages import outlasting
 from training.pictures import manifest_of_run
-from training.reasons import LOST_ITS_DATABASE, LOST_ITS_LEASE, LOST_ITS_PARENT, explain
+from training.studies import Trial, begin_trial
 
 if TYPE_CHECKING:
     from training.callbacks import EpochResult
     from training.devices import Device
 
-PULSE_SECONDS = 1
-HEARTBEATS_EVERY = 5  # pulses
+PIXEL_CACHE = "cache/pixels"  # working folder in which decoded pictures are kept from run to run
 
 log = logging.getLogger("training")
-
-
-class Pulse(threading.Thread):
-    """Says that the run is alive, keeps its log in the row, and ends the process when nobody owns it any more."""
-
-    def __init__(self, run: TrainingRun, parent: int) -> None:
-        super().__init__(daemon=True)
-        self.run_row = run
-        self.lines: deque[str] = deque(maxlen=500)
-        self.parent = parent  # the process that may end this one
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        beat, written = 0, 0
-        while not self.ended.wait(PULSE_SECONDS):
-            beat += 1
-            if os.getppid() != self.parent:
-                self.hand_back()
-            if len(self.lines) == written and beat % HEARTBEATS_EVERY:
-                continue
-            written = len(self.lines)
-            try:
-                self.run_row.write(log=self.text)
-            except LeaseLost:
-                if has_succeeded(self.run_row):  # this very process has ended the run
-                    return
-                os._exit(LOST_ITS_LEASE)
-            except AWAY:  # the next beat tries again; the lease is lost only after a minute
-                connection.close()
-
-    def hand_back(self) -> None:
-        """The worker was killed: another one goes on with the run, at once if it hears of it."""
-        try:
-            self.run_row.interrupt(TrainerDied(N_("The worker that carried it out was killed.")))
-        except AWAY:
-            log.warning("The run could not be handed back; it will be missed in a minute")
-        shutil.rmtree(work_folder(self.run_row), ignore_errors=True)
-        os._exit(LOST_ITS_PARENT)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)[-self.run_row.LOG_CHARACTERS :]
-
-
-class LogLines(logging.Handler):
-    """Hands formatted log lines on."""
-
-    def __init__(self, lines: deque[str]) -> None:
-        super().__init__(logging.INFO)
-        self.lines = lines
-        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
 
 
 class RowReport:
@@ -90,13 +34,22 @@ class RowReport:
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
+        self.environment: dict[str, Any] = {"parts": {}}  # of this attempt
 
     def device(self, device: Device) -> None:
-        outlasting(lambda: self.run.write(device=device.name, device_reason=device.reason))
+        self.environment |= environment_of(device)
+        values = {"device": device.name, "device_reason": device.reason, "environment": self.environment}
+        outlasting(lambda: self.run.write(**values))
         log.info("Computes on %s in %s", device.name, device.precision)
 
     def stage(self, stage: str) -> None:
+        self.part(stage)
         outlasting(lambda: self.run.write(state=stage))
+
+    def part(self, name: str) -> None:
+        """Keep when a part of this attempt began; where it is begun twice the first time counts."""
+        self.environment["parts"].setdefault(name, timezone.now().isoformat(timespec="seconds"))
+        outlasting(lambda: self.run.write(environment=self.environment))
 
     def resumed(self, epoch: int) -> None:
         outlasting(lambda: self.run.begin_at(epoch))
@@ -119,33 +72,91 @@ class RowReport:
             storage.forget(outdated)
 
 
+class TrialOver(Exception):
+    """A trial has learned all it will."""
+
+
+class TrialReport(RowReport):
+    """A run of a study ends early where that is hopeless, and in any case before the test pictures are looked at."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.run)
+        self.trial = trial
+
+    def stage(self, stage: str) -> None:
+        if stage == TrainingRun.State.EVALUATING:
+            raise TrialOver
+        super().stage(stage)
+
+    def epoch(self, result: EpochResult) -> None:
+        super().epoch(result)
+        self.trial.check(result)
+
+
+def train_trial(run: TrainingRun) -> None:
+    """Train a claimed run of a study with the settings it tries next, and end it with what these came to.
+
+    Raises: TrainingError with the sentence for the run's page.
+    """
+    trial = begin_trial(run)
+    state = TrainingRun.State.SUCCEEDED
+    try:
+        _train(run, outlasting(lambda: manifest_of_run(run)), TrialReport(trial))
+    except TrialOver:
+        pass
+    except TrialPruned as reason:
+        log.info("%s", reason)
+        state = TrainingRun.State.PRUNED
+    trial.end(state)
+    run.forget_checkpoints()
+
+
 def train_run(run: TrainingRun) -> ModelVersion:
     """Train a claimed run's network, or go on with it, keep its files and end the run with its version.
 
     Raises: TrainingError with the sentence for the run's page.
     """
     manifest = outlasting(lambda: manifest_of_run(run))
+    report = RowReport(run)
+    if run.is_network_open:
+        report.part("choosing")
+        settle_network(run, manifest)
+    version = _keep(run, manifest, _train(run, manifest, report))
+    run.forget_checkpoints()
+    return version
+
+
+def settle_network(run: TrainingRun, manifest: Manifest) -> None:
+    """Put the network that a race picks into the row, with its settings and why: a later attempt goes on with them.
+
+    Raises: TrainingError with the sentence for the run's page.
+    """
+    from training.race import race
+
+    folder, is_mirror_safe = storage.working_folder(run.work_name), run.recognizer.is_mirror_safe
+    config, why = race(manifest, run.training_config, run.preset, cache_folder=folder, is_mirror_safe=is_mirror_safe)
+    run.config, run.choice_sentence, run.is_network_open = config.to_dict(), dict(why), False
+    settled = {"config": run.config, "choice_sentence": run.choice_sentence, "is_network_open": False}
+    outlasting(lambda: run.write(**settled))
+    log.info("%s", run.choice)
+
+
+def _train(run: TrainingRun, manifest: Manifest, report: RowReport) -> Artifact:
+    """From the newest checkpoint, where there is one."""
     checkpoint = outlasting(lambda: newest_checkpoint(run, manifest))
     outlasting(lambda: run.write(**_counts(manifest)))
 
     from training.trainer import train  # TensorFlow takes seconds, so what can be refused before it is
 
-    artifact = train(
+    return train(
         manifest,
         run.training_config,
-        RowReport(run),
-        folder=work_folder(run),
-        cache_folder=storage.working_folder("cache/pixels"),
+        report,
+        folder=storage.working_folder(run.work_name),
+        cache_folder=storage.working_folder(PIXEL_CACHE),
         recognizer=run.recognizer.slug,
         resume_from=checkpoint,
     )
-    version = _keep(run, manifest, artifact)
-    run.forget_checkpoints()
-    return version
-
-
-def work_folder(run: TrainingRun) -> Path:
-    return storage.working_folder(f"runs/{run.pk}-{run.lease}")
 
 
 def newest_checkpoint(run: TrainingRun, manifest: Manifest) -> Path | None:
@@ -177,6 +188,8 @@ def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVers
     h5_bytes = artifact.h5.path.stat().st_size
     for path in (artifact.h5.path, *artifact.twin.paths):
         storage.keep(path, f"{folder}/{path.name}")
+    answers = artifact.answers.to_bytes()
+    storage.keep_bytes(answers, f"{folder}/{ANSWERS_NAME}")
     version = ModelVersion(
         recognizer=run.recognizer,
         run=run,
@@ -189,7 +202,9 @@ def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVers
         image_size=run.training_config.image_size,
         num_weights=artifact.num_weights,
         test_accuracy=artifact.evaluation.accuracy,
+        temperature=artifact.temperature,
         evaluation=artifact.evaluation.to_dict(),
+        answers_sha256=hashlib.sha256(answers).hexdigest(),
     )
     if run.publish_when_done:
         version.trouble_sentence = _what_speaks_against(version)
@@ -205,39 +220,3 @@ def _what_speaks_against(version: ModelVersion) -> dict[str, Any]:
         log.error("The version cannot be published: %s", error)
         return dict(error.sentence)
     return {}
-
-
-def has_succeeded(run: TrainingRun) -> bool:
-    mine = TrainingRun.objects.filter(pk=run.pk, lease=run.lease)
-    return mine.filter(state=TrainingRun.State.SUCCEEDED).exists()
-
-
-def main(run_id: int, lease: int, parent: int) -> int:
-    """Returns: the exit code, 0 where the run ended with a version, 1 where its row says why it failed."""
-    run = outlasting(lambda: TrainingRun.objects.select_related("recognizer").get(pk=run_id, lease=lease))
-    pulse = Pulse(run, parent)
-    logging.getLogger().addHandler(LogLines(pulse.lines))
-    pulse.start()
-    try:
-        train_run(run)
-    except LeaseLost:  # or the answer to the commit that ended the run was lost, and the second try found it ended
-        return 0 if has_succeeded(run) else LOST_ITS_LEASE
-    except AWAY:
-        return LOST_ITS_DATABASE
-    except BaseException as error:
-        log.exception("The run failed")
-        return _fail(run, pulse, error)
-    finally:
-        pulse.ended.set()
-    outlasting(lambda: run.add_to_log(pulse.text))
-    return 0
-
-
-def _fail(run: TrainingRun, pulse: Pulse, error: BaseException) -> int:
-    sentence = explain(error, run.training_config.batch_size)
-    try:
-        outlasting(lambda: run.add_to_log(pulse.text))
-        outlasting(lambda: run.fail(sentence))
-    except AWAY:
-        return LOST_ITS_DATABASE
-    return 1

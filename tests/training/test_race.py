@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from training.config import TrainingConfig
+from training.errors import say
+
+pytestmark = pytest.mark.keras
+
+PRETRAINED = TrainingConfig.for_network("mobilenetv2", {"image_size": 160})
+SCRATCH = TrainingConfig.for_network("cnn", {"image_size": 48})
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "scratch", "chosen"),
+    [(0.85, 0.5, "mobilenetv2"), (0.5, 0.97, "cnn"), (0.9, 0.9, "mobilenetv2"), (math.nan, 0.3, "cnn")],
+)
+def test_the_better_network_is_chosen_and_a_draw_goes_to_the_pretrained_one(
+    pretrained: float, scratch: float, chosen: str
+) -> None:
+    from training.race import Runner, settle
+
+    config, why = settle(Runner(PRETRAINED, pretrained), Runner(SCRATCH, scratch), 250)
+
+    assert config.network == chosen
+    assert say(why).startswith(f"{chosen} was chosen")
+
+
+def test_the_reason_names_what_each_network_came_to() -> None:
+    from training.race import Runner, settle
+
+    _, why = settle(Runner(PRETRAINED, 0.531), Runner(SCRATCH, 0.97), 250)
+
+    assert say(why) == (
+        "cnn was chosen: in a short race on 250 validation pictures it got 97.0 % right at 48 pixels, "
+        "mobilenetv2 53.1 % at 160."
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "loss", "is_flipped"),
+    [(None, 0.3, False), (None, 0.01, True), (None, math.nan, True), (True, 0.3, True), (False, 0.0, False)],
+)
+def test_pictures_are_flipped_where_a_mirror_costs_little_unless_a_person_said_so(
+    said: bool | None, loss: float, is_flipped: bool
+) -> None:
+    from training.race import as_mirrors_allow
+
+    assert ("flip" in as_mirrors_allow(PRETRAINED, said, loss).augmentation) == is_flipped

@@ -1,0 +1,42 @@
+"""What a version answered to pictures it never learned from, kept beside it as answers.npz.
+
+With these, versions are compared on the same pictures, and how sure they may be is worked out anew, without a network.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+ANSWERS_NAME = "answers.npz"
+
+Labels: TypeAlias = NDArray[np.int32]  # (n,) class indices
+Probabilities: TypeAlias = NDArray[np.float32]  # (n, num_classes), as the network gave them
+Names: TypeAlias = NDArray[np.bytes_]  # (n,) SHA-256 of each picture's pixels, in hexadecimal
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to the test pictures, and to the validation pictures that calibrated them."""
+
+    sha256: Names
+    labels: Labels
+    probabilities: Probabilities
+    validation_labels: Labels
+    validation_probabilities: Probabilities
+
+    def to_bytes(self) -> bytes:
+        """The content of answers.npz."""
+        file = io.BytesIO()
+        np.savez_compressed(file, **vars(self))
+        return file.getvalue()
+
+
+def read_answers(content: bytes) -> Answers:
+    """The answers from the content of answers.npz."""
+    with np.load(io.BytesIO(content)) as file:
+        return Answers(**{name: file[name] for name in Answers.__dataclass_fields__})

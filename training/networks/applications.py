@@ -1,0 +1,220 @@
+"""The networks of keras.applications, with the preprocessing that their ImageNet weights were learned with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from training.config import APPLICATION_TITLES, TrainingConfig
+from training.errors import N_, WeightsNotFound
+from training.networks.augmentation import augmented
+from training.networks.parts import BATCH_NORM_MOMENTUM, on_maps, pixels_of
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue in 0-1
+IMAGENET_MEAN_BGR_255 = (103.939, 116.779, 123.68)
+UPPER_PART = 1 / 3  # of a backbone's layers, about, where no better place to begin is known
+
+
+@dataclass(frozen=True)
+class Application:
+    """One network of keras.applications."""
+
+    prepare: Callable[[keras.KerasTensor], keras.KerasTensor]  # from pixels in 0-255
+    weights_file: str = ""  # under which Keras keeps its ImageNet weights; empty where it depends on the image size
+    fine_tune_from: str = ""  # the first layer of its upper part; empty leaves the choice to `fine_tune_from`
+
+
+def _minus_one_to_one(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+
+
+def _standardized(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Red, green and blue minus the mean of ImageNet, over its standard deviation."""
+    scale = [1 / (255 * std) for std in IMAGENET_STD]
+    offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+    return layers.Rescaling(scale, offset=offset)(pixels)
+
+
+def _caffe_pixels(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Blue, green and red minus the mean of ImageNet; a fixed 1 x 1 convolution says it in a layer of every Keras."""
+    convolution = layers.Conv2D(3, 1, trainable=False, name="caffe_pixels")
+    bgr = convolution(pixels)
+    reversed_channels = np.eye(3, dtype="float32")[::-1].reshape(1, 1, 3, 3)
+    convolution.set_weights([reversed_channels, -np.array(IMAGENET_MEAN_BGR_255)])
+    return bgr
+
+
+def _as_they_are(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """The network itself begins with what it needs."""
+    return pixels
+
+
+_KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
+APPLICATIONS = {
+    "mobilenetv2": Application(_minus_one_to_one, fine_tune_from="block_6_expand"),
+    "mobilenet": Application(_minus_one_to_one, fine_tune_from="conv_dw_7"),
+    "mobilenetv3small": Application(_as_they_are, "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"),
+    "mobilenetv3large": Application(_as_they_are, "weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5"),
+    "nasnetmobile": Application(_minus_one_to_one, "nasnet_mobile_no_top.h5"),
+    "nasnetlarge": Application(_minus_one_to_one, "nasnet_large_no_top.h5"),
+    **{f"efficientnetb{size}": Application(_as_they_are, f"efficientnetb{size}_notop.h5") for size in range(8)},
+    **{
+        f"efficientnetv2{size}": Application(_as_they_are, f"efficientnetv2-{size}_notop.h5")
+        for size in ("b1", "b2", "b3", "s", "m", "l")
+    },
+    "efficientnetv2b0": Application(_as_they_are, "efficientnetv2-b0_notop.h5", fine_tune_from="block5a_expand_conv"),
+    **{
+        f"convnext{size}": Application(_as_they_are, f"convnext_{size}_notop.h5")
+        for size in ("tiny", "small", "base", "large", "xlarge")
+    },
+    **{f"densenet{depth}": Application(_standardized, f"densenet{depth}{_KERNELS}") for depth in (121, 169, 201)},
+    **{
+        f"resnet{depth}": Application(_caffe_pixels, f"resnet{depth}{_KERNELS}", fine_tune_from="conv5_block1_1_conv")
+        for depth in (50, 101, 152)
+    },
+    **{f"resnet{depth}v2": Application(_minus_one_to_one, f"resnet{depth}v2{_KERNELS}") for depth in (50, 101, 152)},
+    "inceptionv3": Application(_minus_one_to_one, f"inception_v3{_KERNELS}"),
+    "inceptionresnetv2": Application(_minus_one_to_one, f"inception_resnet_v2{_KERNELS}"),
+    "xception": Application(_minus_one_to_one, f"xception{_KERNELS}"),
+    **{
+        f"vgg{depth}": Application(_caffe_pixels, f"vgg{depth}{_KERNELS}", fine_tune_from="block5_conv1")
+        for depth in (16, 19)
+    },
+}
+
+
+def on_backbone(config: TrainingConfig, num_classes: int) -> keras.Model:
+    """A network of keras.applications, in the layer `backbone`, with a new last layer.
+
+    Raises: WeightsNotFound if pretrained weights are wanted and cannot be had.
+    """
+    pixels = pixels_of(config)
+    x = APPLICATIONS[config.network].prepare(augmented(pixels, config))
+    return on_maps(pixels, backbone_of(config)(x), config, num_classes)
+
+
+def backbone_of(config: TrainingConfig) -> keras.Model:
+    """Prepared pixels -> the last maps. Raises: WeightsNotFound."""
+    application = getattr(keras.applications, APPLICATION_TITLES[config.network])
+    shape = (config.image_size, config.image_size, 3)
+    try:
+        network = application(input_shape=shape, include_top=False, weights="imagenet" if config.pretrained else None)
+    except Exception as error:  # Keras raises whatever the download raised
+        if not config.pretrained:
+            raise
+        raise _without_weights(config, error) from error
+    plain = in_plain_layers(network, config)
+    return keras.Model(plain.inputs[0], plain.outputs[0], name="backbone")
+
+
+def _without_weights(config: TrainingConfig, error: Exception) -> WeightsNotFound:
+    return WeightsNotFound(
+        N_(
+            "The ImageNet weights of %(network)s could not be downloaded (%(reason)s). Put %(file)s "
+            "into %(folder)s, or set pretrained to false."
+        ),
+        network=config.network,
+        reason=str(error)[:300],
+        file=_weights_file(config),
+        folder=str(Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"),
+    )
+
+
+def _weights_file(config: TrainingConfig) -> str:
+    """The name under which keras.applications looks for a backbone's ImageNet weights."""
+    if config.network == "mobilenetv2":
+        trained_at = config.image_size if config.image_size in (96, 128, 160, 192, 224) else 224
+        return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{trained_at}_no_top.h5"
+    if config.network == "mobilenet":
+        trained_at = config.image_size if config.image_size in (128, 160, 192, 224) else 224
+        return f"mobilenet_1_0_{trained_at}_tf_no_top.h5"
+    return APPLICATIONS[config.network].weights_file
+
+
+def in_plain_layers(network: keras.Model, config: TrainingConfig) -> keras.Model:
+    """The same network of layers that every Keras opens from an H5.
+
+    Some families hold layers of their own, or sums and products with numbers that an H5 does not bring back;
+    EfficientNet's first version is one network with weights and another without.
+    """
+    if not config.network.startswith(("efficientnetb", "convnext", "mobilenetv3", "inceptionresnet")):
+        return network
+    plain = keras.models.clone_model(network, call_function=_call_plainly)
+    weights = {layer.name: layer.get_weights() for layer in network.layers}
+    for layer in plain.layers:
+        given = zip(weights.get(layer.name, []), layer.weights, strict=True)
+        layer.set_weights([values.reshape(wanted.shape) for values, wanted in given])
+    return plain
+
+
+def _call_plainly(layer: Any, *arguments: Any, **options: Any) -> Any:
+    """What a layer of keras.applications makes of its input, said with the layers that every Keras has."""
+    kind, x = type(layer).__name__, arguments[0]
+    if kind == "LayerScale":  # ConvNeXt: each channel times a weight
+        initial = keras.initializers.Constant(layer.init_values)
+        return layers.DepthwiseConv2D(1, use_bias=False, depthwise_initializer=initial, name=layer.name)(x)
+    if kind == "CustomScaleLayer":  # Inception-ResNet
+        return layers.Add(name=layer.name)([x[0], layers.Rescaling(layer.scale)(x[1])])
+    if kind == "Add" and not isinstance(layer, keras.Layer):  # + of tensors in ConvNeXt, of a number in MobileNetV3
+        other = arguments[1]
+        return layers.Add()([x, other]) if isinstance(other, keras.KerasTensor) else layers.Rescaling(1.0, other)(x)
+    if kind == "Multiply" and not isinstance(layer, keras.Layer):
+        return layers.Rescaling(arguments[1])(x)
+    # EfficientNet: its weights bring mean and standard deviation, where a network without them has neither
+    # (why that standard deviation is divided by in two layers: github.com/tensorflow/tensorflow/issues/49930)
+    if kind == "Normalization" and layer.input_mean is None:
+        return _standardized(layers.Rescaling(255.0)(x))
+    if kind == "Rescaling" and np.ndim(layer.scale):
+        return x
+    return layer(*arguments, **options)
+
+
+def freeze_backbone(network: keras.Model) -> None:
+    """Let only the new last layer learn."""
+    network.get_layer("backbone").trainable = False
+
+
+def unfreeze_backbone(network: keras.Model, config: TrainingConfig) -> None:
+    """Let the backbone's upper part learn, or the whole, as `fine_tune` says; its batch normalisation included."""
+    backbone = network.get_layer("backbone")
+    backbone.trainable = True
+    first = 0 if config.fine_tune == "whole" else fine_tune_from(backbone, config)
+    for number, layer in enumerate(backbone.layers):
+        layer.trainable = number >= first
+        if layer.trainable and isinstance(layer, layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+
+
+def fine_tune_from(backbone: keras.Model, config: TrainingConfig) -> int:
+    """Position of the first layer of the upper part: all before it keep their ImageNet weights.
+
+    It stands at a cut; of a network without one near its last third, at that third.
+    """
+    names = [layer.name for layer in backbone.layers]
+    if known := APPLICATIONS[config.network].fine_tune_from:
+        return names.index(known)
+    wanted = round(len(names) * (1 - UPPER_PART))
+    nearest = min(cuts(backbone), key=lambda cut: abs(cut - wanted), default=wanted)
+    return nearest if abs(nearest - wanted) < len(names) / 5 else wanted
+
+
+def cuts(backbone: keras.Model) -> list[int]:
+    """Positions where one tensor alone goes from the layers before to the layers from there on."""
+    positions = {id(layer): number for number, layer in enumerate(backbone.layers)}
+    last_reader = dict.fromkeys(range(len(positions)), 0)
+    for number, layer in enumerate(backbone.layers):
+        for tensor in keras.tree.flatten(layer.input) if number else []:
+            source = positions[id(tensor._keras_history.operation)]
+            last_reader[source] = max(last_reader[source], number)
+    return [
+        number
+        for number in range(1, len(positions))
+        if sum(last_reader[before] >= number for before in range(number)) == 1
+    ]

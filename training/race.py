@@ -1,0 +1,171 @@
+"""Which network suits a recognizer's pictures: a short race on its validation pictures.
+
+What ImageNet has taught is worth most where pictures are photographs of things; signs, digits and letters are learned
+better from scratch, from small pictures. Which it is shows in a minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training import networks
+from training.config import TrainingConfig
+from training.course import Course, Phase, class_accuracy
+from training.devices import mirrored, prepare_device
+from training.errors import N_, Sentence, WeightsNotFound
+from training.features import frozen_in_openvino
+from training.images import Pixels, load_pixels
+from training.input_pipeline import shuffled, stacked
+from training.manifest import Manifest
+from training.presets import preset_config
+from training.run_requests import without_mirroring
+from training.samples import sample
+from training.splitting import Split
+
+MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
+FROM_SCRATCH_SECONDS = 25.0  # of learning; reading and tracing come on top
+FROM_SCRATCH_EPOCHS = 15  # at most
+MIRROR_COSTS = 0.03  # of the accuracy, from which on a mirrored picture counts as showing something else
+REGULARIZATION = 0.003  # of the logistic regression: strong, as there are more features than pictures
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A network in the race, with the settings it will be trained with if it wins."""
+
+    config: TrainingConfig
+    accuracy: float  # share of 1 of the validation pictures it got right; NaN where it could not start
+
+
+def race(
+    manifest: Manifest, config: TrainingConfig, preset: str, *, cache_folder: Path, is_mirror_safe: bool | None = None
+) -> tuple[TrainingConfig, Sentence]:
+    """Pick a network and say why: frozen features of MobileNetV2 against a small network from scratch.
+
+    Args:
+        config: its seed and precision are kept.
+        preset: whose settings the winner gets.
+        cache_folder: where a conversion may write for a moment.
+        is_mirror_safe: whether a mirrored picture shows the same; None to see for itself, where it matters.
+    Raises: UnreadablePicture if a kept file is damaged.
+    """
+    keras.utils.set_random_seed(config.seed)
+    device = prepare_device(config.precision)
+    some = sample(manifest, MOST_PICTURES)
+    kept = {"seed": config.seed, "precision": config.precision}
+    settings = partial(preset_config, preset, num_pictures=manifest.count("train"))
+    pretrained, scratch = (settings(name).changed(kept) for name in ("mobilenetv2", "cnn"))
+    with mirrored(device, 1):
+        accuracy, mirrored_accuracy = frozen_accuracies(some, pretrained, cache_folder)
+        frozen = Runner(as_mirrors_allow(pretrained, is_mirror_safe, accuracy - mirrored_accuracy), accuracy)
+        small = Runner(scratch, scratch_accuracy(some, scratch, cache_folder))
+    return settle(frozen, small, some.count("validation"))
+
+
+def settle(pretrained: Runner, scratch: Runner, num_pictures: int) -> tuple[TrainingConfig, Sentence]:
+    """The better one; at a draw the pretrained one, which fine-tuning is still to improve.
+
+    Args:
+        num_pictures: that the accuracies were measured on.
+    """
+    if math.isnan(pretrained.accuracy):
+        template = N_(
+            "%(chosen)s was chosen: the weights of %(other)s are not at hand. It got %(percent).1f %% of %(count)d "
+            "validation pictures right in a short race."
+        )
+        chosen, other = scratch, pretrained
+    else:
+        template = N_(
+            "%(chosen)s was chosen: in a short race on %(count)d validation pictures it got %(percent).1f %% right at "
+            "%(size)d pixels, %(other)s %(other_percent).1f %% at %(other_size)d."
+        )
+        ranked = sorted((pretrained, scratch), key=lambda each: -each.accuracy)  # a draw keeps their order
+        chosen, other = ranked
+    params = {
+        "chosen": chosen.config.network,
+        "percent": 100 * chosen.accuracy,
+        "size": chosen.config.image_size,
+        "other": other.config.network,
+        "other_percent": 0.0 if math.isnan(other.accuracy) else 100 * other.accuracy,
+        "other_size": other.config.image_size,
+        "count": num_pictures,
+    }
+    return chosen.config, {"template": template, "params": params}
+
+
+def as_mirrors_allow(config: TrainingConfig, is_mirror_safe: bool | None, loss: float) -> TrainingConfig:
+    """A config that flips pictures only where a mirrored one shows the same.
+
+    Args:
+        is_mirror_safe: what a person said of it; None where nobody did, then the loss tells.
+        loss: of accuracy, where the validation pictures are mirrored and the training pictures are not.
+    """
+    is_safe = not loss > MIRROR_COSTS if is_mirror_safe is None else is_mirror_safe
+    return config if is_safe else without_mirroring(config)
+
+
+def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> tuple[float, float]:
+    """What a logistic regression on frozen features gets right of the validation pictures, as they are and mirrored.
+
+    Returns: NaN twice where the weights cannot be had.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    try:
+        network = networks.build(config.changed({"augmentation": (), "fine_tune": "none"}), len(some.class_names))
+    except WeightsNotFound as error:
+        log.warning("%s", error)
+        return math.nan, math.nan
+    frozen = frozen_in_openvino(network, config.changed({"fine_tune": "none"}), folder)
+    pixels = _pixels(some, config.image_size)
+    train, validation, labels = some.positions("train"), some.positions("validation"), some.labels()
+    features = frozen.features(pixels)
+    mean, spread = features[train].mean(axis=0), features[train].std(axis=0) + 1e-6
+    head = LogisticRegression(C=REGULARIZATION, max_iter=300).fit((features[train] - mean) / spread, labels[train])
+
+    def accuracy(seen: NDArray[np.float32]) -> float:
+        return float(head.score((seen - mean) / spread, labels[validation]))
+
+    mirrored_pixels = np.ascontiguousarray(pixels[validation][:, :, ::-1])
+    return accuracy(features[validation]), accuracy(frozen.features(mirrored_pixels))
+
+
+def scratch_accuracy(some: Manifest, config: TrainingConfig, folder: Path) -> float:
+    """Share of the validation pictures that a network gets right after as many epochs as the time allows."""
+    from training.trainer import network_to_fit
+
+    config = config.changed({"weight_averaging": 0})  # an average would lag behind in so few epochs
+    network = network_to_fit(config, len(some.class_names))
+    course = Course(network, _pixels(some, config.image_size), some, config, folder)
+    phase = Phase(0, FROM_SCRATCH_EPOCHS, config.learning_rate)
+    learner, lessons = course.prepare(phase)
+    train = some.positions("train")
+    steps = math.ceil(len(train) / config.batch_size)
+    course.compile(learner, phase, steps, class_accuracy())
+    validation = lessons.at_rest(some.positions("validation"))
+    best, began = 0.0, math.inf
+    for epoch in range(FROM_SCRATCH_EPOCHS):
+        batches = lessons.of_epoch(epoch, shuffled(train, config.seed, epoch))
+        learner.fit(batches, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
+        began = min(began, time.monotonic())  # the first epoch is mostly tracing
+        best = max(best, learner.evaluate(validation, return_dict=True, verbose=0)["accuracy"])
+        if time.monotonic() - began > FROM_SCRATCH_SECONDS:
+            break
+    return float(best)
+
+
+def _pixels(some: Manifest, image_size: int) -> Pixels:
+    """(len(entries), image_size, image_size, 3), decoded on all cores."""
+    root = Path(some.root)
+    return stacked(lambda i: load_pixels(root / some.entries[i].file, image_size), len(some.entries))

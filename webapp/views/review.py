@@ -1,0 +1,90 @@
+"""Looking through the pictures: a worker makes the lists, a person acts on them."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from training.models import Job, Picture, Recognizer
+from training.pictures import split_anew
+from webapp.forms.review import JudgementForm
+from webapp.guards import StaffRequest, staff_required
+from webapp.picture_review import flawed_of, groups_of, is_uneven, sizes_of, suspects_of
+
+SUSPECTS_A_PAGE = 48
+
+
+@require_safe
+@staff_required
+def show(request: HttpRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    job = _reviews(recognizer).first()
+    if "HX-Request" in request.headers and job and not job.has_ended:
+        return render(request, "review/_progress.html", {"job": job})
+    done = _reviews(recognizer).filter(state=Job.State.DONE).first()
+    sizes = sizes_of(recognizer)
+    context = {
+        "recognizer": recognizer,
+        "job": job,
+        "done": done,
+        "labels": [each.label for each in sizes],
+        "sizes": sizes,
+        "most": max((each.num_pictures for each in sizes), default=0),
+        "num_pictures": sum(each.num_pictures for each in sizes),
+        "is_uneven": is_uneven(sizes),
+        "groups": groups_of(recognizer),
+        "page": Paginator(suspects_of(done) if done else [], SUSPECTS_A_PAGE).get_page(request.GET.get("page")),
+        "flawed": flawed_of(done) if done else [],
+    }
+    response = render(request, "review/show.html", context)
+    if "HX-Request" in request.headers:
+        response.headers["HX-Refresh"] = "true"  # it has ended: the whole page is another one now
+    return response
+
+
+def _reviews(recognizer: Recognizer) -> QuerySet[Job]:
+    return recognizer.jobs.filter(kind=Job.Kind.REVIEW).defer("log").select_related("recognizer")
+
+
+@require_POST
+@staff_required
+def start(request: StaffRequest, slug: str) -> HttpResponse:
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    if not any(not job.has_ended for job in _reviews(recognizer)[:1]):
+        job = recognizer.jobs.create(kind=Job.Kind.REVIEW, started_by=request.user)
+        transaction.on_commit(job.nudge)
+    return redirect("review", recognizer.slug)
+
+
+@require_POST
+@staff_required
+def judge(request: HttpRequest, pk: int) -> HttpResponse:
+    picture = get_object_or_404(Picture.objects.select_related("recognizer", "label"), pk=pk)
+    form = JudgementForm(request.POST, picture=picture)
+    if not form.is_valid():
+        messages.error(request, _("Say which label the picture has, or that it is right."))
+        return redirect("review", picture.recognizer.slug)
+
+    form.carry_out()
+    if "HX-Request" in request.headers:
+        return HttpResponse()  # takes the picture's place in the list
+    return redirect("review", picture.recognizer.slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required
+def split(request: HttpRequest, slug: str) -> HttpResponse:
+    """Split all pictures anew, once a person has read what that means."""
+    recognizer = get_object_or_404(Recognizer, slug=slug)
+    if request.method != "POST":
+        return render(request, "review/split.html", {"recognizer": recognizer})
+
+    split_anew(recognizer)
+    messages.success(request, _("The next training splits all pictures anew."))
+    return redirect("review", recognizer.slug)
