@@ -8,17 +8,15 @@ then writes and reads the state as the trainer does after every epoch. Prints me
 
 from __future__ import annotations
 
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from benchmarks.timing import median
 from training import networks
 from training.callbacks import BestWeights, Checkpointer
 from training.checkpoints import Best, read_checkpoint, write_checkpoint
@@ -43,15 +41,6 @@ def main(name: str, rounds: int) -> None:
         reading = median(rounds, lambda: read_checkpoint(path))
         megabytes = path.stat().st_size / 1e6
     print(f"{name}: {megabytes:.1f} MB; collect {collecting:.3f} s, write {writing:.3f} s, read {reading:.3f} s")
-
-
-def median(rounds: int, action: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from training.config import TrainingConfig
 from training.images import ingest
 from training.manifest import Manifest, make_manifest
 from training.starter import STARTER_CONFIG, digit_pictures
@@ -41,9 +40,9 @@ def main(foreign: Path, seed: int) -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manifest = write_pictures(folder, config)
+        manifest = write_pictures(folder)
         from training.artifact import load_network
-        from training.trainer import predict, train
+        from training.trainer import train
 
         artifact = train(manifest, config, Silent(), folder=folder, cache_folder=folder)
         seconds = time.monotonic() - began
@@ -57,17 +56,17 @@ def main(foreign: Path, seed: int) -> None:
         changed = (change(Image.open(file).convert("L"), chance) for file in files)
         size = (config.image_size, config.image_size)
         pixels = np.stack([np.asarray(each.convert("RGB").resize(size, Image.Resampling.BILINEAR)) for each in changed])
-        answers = predict(network, pixels, np.arange(len(pixels)), 256).argmax(axis=1)
+        answers = network.predict(pixels, batch_size=256, verbose=0).argmax(axis=1)
         print(f"  {title:<22}{(answers == labels).mean():.4f}", flush=True)
 
 
-def write_pictures(folder: Path, config: TrainingConfig) -> Manifest:
+def write_pictures(folder: Path) -> Manifest:
     pictures = []
     for name, label, data in digit_pictures():
         kept = ingest(data)
         (folder / f"{name}.webp").write_bytes(kept.data)
         pictures.append((f"{name}.webp", kept.sha256, label))
-    return make_manifest(folder, pictures, config)
+    return make_manifest(folder, pictures)
 
 
 def placed(picture: Image.Image, scale: float, right: int, down: int) -> Image.Image:
