@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,6 +19,9 @@ from training.features import Frozen, frozen_in_keras, frozen_in_openvino, upper
 from training.input_pipeline import Cache, Features, Lessons, Pictures, balanced_weights, features
 from training.manifest import Manifest
 from training.optimizers import make_loss, make_optimizer, make_schedule
+
+if TYPE_CHECKING:
+    import openvino as ov
 
 LONGEST_BATCH_NORM_MOMENTUM = 0.98
 MAIN = "probabilities"  # of several heads the one that answers
@@ -98,6 +101,12 @@ class Course:
     def features_of(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
         """(len(positions), n) what the head sees of some pictures."""
         return self._seen.at_rest(positions)
+
+    @property
+    def converted_body(self) -> ov.Model | None:
+        """All of the network but its last layer for OpenVINO, where that is as it was when it was converted."""
+        is_frozen = self.config.is_fine_tuned and self.config.fine_tune == "none"
+        return self._frozen.body if is_frozen else None
 
     @property
     def _seen(self) -> Pictures:

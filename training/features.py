@@ -35,6 +35,7 @@ class Frozen:
 
     features: Part  # the whole backbone: all but the last layer
     lower: Part | None = None  # up to where fine-tuning begins; none where the whole network is fitted
+    body: ov.Model | None = None  # all but the last layer, for `make_twin`; none where nothing was converted
 
 
 def frozen_in_openvino(network: keras.Model, config: TrainingConfig, folder: Path) -> Frozen:
@@ -44,12 +45,13 @@ def frozen_in_openvino(network: keras.Model, config: TrainingConfig, folder: Pat
         network: with a backbone, without augmentation.
         folder: where the conversion may write for a moment.
     """
-    outputs = {"features": network.get_layer("features").output}
+    outputs = {name: network.get_layer(name).output for name in ("features", "feature_maps")}
     if is_split(network, config):
         outputs["lower"] = lower_of(network, config).outputs[0]
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         model = converted(keras.Model(network.inputs[0], outputs), Path(temporary) / "saved_model")
-        return Frozen(**{name: _part(model, name) for name in outputs})
+        lower = _part(model, "lower") if "lower" in outputs else None
+        return Frozen(_part(model, "features"), lower, model)
 
 
 def _part(model: ov.Model, output: str) -> Part:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from training import storage
 from training.archives import zip_members
+from training.duplicates import group_pictures
 from training.errors import N_, TrainingError
-from training.models import PictureImport
+from training.models import PictureImport, Recognizer
 from training.models.pictures import ReportLine
 from training.pictures import add_pictures
 from training.sources import with_sources
@@ -43,6 +44,15 @@ def carry_out(import_id: int) -> None:
             )
         )
     storage.forget(row.archive)
+    _look_for_near_duplicates(row.recognizer)
+
+
+def _look_for_near_duplicates(recognizer: Recognizer) -> None:
+    """Now, so that the first training starts sooner; where this breaks off, that training looks."""
+    try:
+        group_pictures(recognizer)
+    except Exception:  # the import itself is done
+        log.exception("The near-duplicates of %s are still to be looked for", recognizer.slug)
 
 
 def _told(row: PictureImport, lines: Iterator[ReportLine]) -> Iterator[ReportLine]:

@@ -31,7 +31,7 @@ from training.course import Course, Phase, class_accuracy, phases
 from training.devices import Device, mirrored, prepare_device
 from training.errors import N_, BrokenArtifact
 from training.images import Pixels
-from training.input_pipeline import Cache, pixel_cache, shuffled
+from training.input_pipeline import pixel_cache, shuffled
 from training.judging import judge
 from training.manifest import Manifest
 from training.twins import make_twin
@@ -95,14 +95,15 @@ def train(
             manifest.count("train"),
         )
         report.stage("training")
-        fit(network, cache, manifest, config, report, folder=folder, begun=begun)
+        course = Course(network, cache, manifest, config, folder)
+        fit(course, report, begun=begun)
 
     report.stage("evaluating")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
     held_out = cache[manifest.positions("test")[:PARITY_PICTURES]]
     expected = _answers(network, held_out)
     plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
-    twin = make_twin(plain, folder, held_out, expected)
+    twin = make_twin(plain, folder, held_out, expected, body=course.converted_body)
     log.info("The serving twin differs from the H5 by at most %.2g", twin.max_difference)
     judgement = judge(twin, cache, manifest)
     log.info("Test accuracy %.4f on %d pictures", judgement.evaluation.accuracy, judgement.evaluation.pictures)
@@ -138,30 +139,19 @@ def _read_begun(path: Path | None, manifest: Manifest) -> TrainingState | None:
     return begun
 
 
-def fit(
-    network: keras.Model,
-    cache: Cache,
-    manifest: Manifest,
-    config: TrainingConfig,
-    report: Report,
-    *,
-    folder: Path,
-    begun: TrainingState | None = None,
-) -> None:
+def fit(course: Course, report: Report, *, begun: TrainingState | None = None) -> None:
     """Run all epochs that are not done; the network ends with the weights of the one with the lowest validation loss.
 
     Args:
-        network: without augmentation; the pictures come changed.
-        folder: where checkpoints are written before the report takes them.
         begun: the state to go on from; none to start with the network as it is.
     """
+    network, manifest, config = course.network, course.manifest, course.config
 
     def keep(state: TrainingState) -> None:
-        path = folder / f"checkpoint-{state.epoch}-{state.step}.npz"
+        path = course.folder / f"checkpoint-{state.epoch}-{state.step}.npz"
         write_checkpoint(path, state)
         report.checkpoint(path, state.epoch, state.step)
 
-    course = Course(network, cache, manifest, config, folder)
     if begun:
         restore_network(network, begun)
     done, step = (begun.epoch, begun.step) if begun else (0, 0)

@@ -77,13 +77,21 @@ def compiled(model: ov.Model, output: str, streams: int) -> Network:
     return answer
 
 
-def make_twin(network: keras.Model, folder: Path, pixels: NDArray[np.uint8], expected: NDArray[np.float32]) -> Twin:
+def make_twin(
+    network: keras.Model,
+    folder: Path,
+    pixels: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+    *,
+    body: ov.Model | None = None,
+) -> Twin:
     """Write twin.xml and twin.bin into a folder and check them against what the H5 answered.
 
     Args:
         network: the H5's, without augmentation; OpenVINO knows no random layers.
         pixels: (n, image_size, image_size, 3) held-out pictures, n at least 1.
         expected: (n, num_classes) probabilities that the H5 gives them.
+        body: all of the network but its last layer, where it has been converted already: that takes seconds.
     Raises:
         TwinDiffers: any probability differs by more than MAX_DIFFERENCE.
         OSError: with the folder's name, also where the disk is full; then nothing is left behind.
@@ -92,7 +100,7 @@ def make_twin(network: keras.Model, folder: Path, pixels: NDArray[np.uint8], exp
 
     paths = (folder / TWIN_NAMES[0], folder / TWIN_NAMES[1])
     with tempfile.TemporaryDirectory(dir=folder) as temporary, _full_disk_named(Path(temporary)):
-        model = _convert(network, Path(temporary) / "saved_model")
+        model = with_last_layer(body, network) if body else _convert(network, Path(temporary) / "saved_model")
         ov.save_model(model, Path(temporary) / TWIN_NAMES[0], compress_to_fp16=False)
         for path in reversed(paths):  # the structure last: with it the twin is whole
             sync(Path(temporary) / path.name)
@@ -132,6 +140,28 @@ def _convert(network: keras.Model, folder: Path) -> ov.Model:
     names = {layer.name for layer in network.layers}
     outputs = {name: network.get_layer(name).output for name in OUTPUTS if name in names}
     return converted(keras.Model(network.inputs[0], outputs), folder)
+
+
+def with_last_layer(body: ov.Model, network: keras.Model) -> ov.Model:
+    """A whole network of its converted body and of the last layer as it is in Keras.
+
+    Args:
+        body: with the output `features`, (1, n), and perhaps `feature_maps`.
+    """
+    import openvino as ov
+    from openvino import opset13 as operations
+
+    kernel, bias = network.get_layer("probabilities").get_weights()
+    seen = body.output("features").get_node().input_value(0)
+    logits = operations.add(operations.matmul(seen, kernel, False, False), bias)
+    probabilities = operations.softmax(logits, axis=1).output(0)
+    probabilities.set_names({"probabilities"})
+    outputs = [body.output(name) for name in OUTPUTS if name in _names_of(body)]
+    return ov.Model([probabilities, *outputs], body.get_parameters())
+
+
+def _names_of(model: ov.Model) -> set[str]:
+    return {name for output in model.outputs for name in output.names}
 
 
 def converted(network: keras.Model, folder: Path) -> ov.Model:

@@ -74,6 +74,7 @@ def main(folder: Path) -> None:
 def losses_of(manifest: Manifest, config: TrainingConfig, count: int) -> list[float]:
     import keras
 
+    from training.course import Course
     from training.devices import Device, mirrored
     from training.input_pipeline import pixel_cache
     from training.trainer import fit, network_to_fit
@@ -83,7 +84,7 @@ def losses_of(manifest: Manifest, config: TrainingConfig, count: int) -> list[fl
     with mirrored(Device("cpu", "CPU", count=count), config.batch_size):
         network = network_to_fit(config, len(SHAPES))
         cache = pixel_cache(manifest, config.image_size, folder)
-        fit(network, cache, manifest, config, report, folder=folder)
+        fit(Course(network, cache, manifest, config, folder), report)
     return report.losses
 
 

@@ -121,6 +121,7 @@ def test_an_epoch_reports_the_learning_rate_it_began_with(run: tuple[Any, Kept])
 def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_path: Path) -> None:
     import keras
 
+    from training.course import Course
     from training.input_pipeline import pixel_cache
     from training.trainer import fit, network_to_fit
 
@@ -130,7 +131,7 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_p
     def weights() -> list[np.ndarray]:
         keras.utils.set_random_seed(config.seed)
         network = network_to_fit(config, 2)
-        fit(network, cache, manifest, config, Kept(), folder=tmp_path)
+        fit(Course(network, cache, manifest, config, tmp_path), Kept())
         return network.get_weights()
 
     for first, second in zip(weights(), weights(), strict=True):
@@ -138,6 +139,7 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_p
 
 
 def test_the_last_layer_learns_first_and_alone(manifest: Manifest, tmp_path: Path) -> None:
+    from training.course import Course
     from training.input_pipeline import pixel_cache
     from training.trainer import fit, network_to_fit
 
@@ -147,7 +149,7 @@ def test_the_last_layer_learns_first_and_alone(manifest: Manifest, tmp_path: Pat
     backbone, last = network.get_layer("backbone"), network.get_layer("probabilities")
     backbone_before, last_before = backbone.get_weights(), last.get_weights()
 
-    fit(network, pixel_cache(manifest, 32, tmp_path), manifest, config, Kept(), folder=tmp_path)
+    fit(Course(network, pixel_cache(manifest, 32, tmp_path), manifest, config, tmp_path), Kept())
 
     assert all((now == then).all() for now, then in zip(backbone.get_weights(), backbone_before, strict=True))
     assert (last.get_weights()[0] != last_before[0]).any()
@@ -159,6 +161,7 @@ def trained(
     """The weights and epochs of a training that is stopped again and again, and taken up from its checkpoint."""
     import keras
 
+    from training.course import Course
     from training.input_pipeline import pixel_cache
     from training.trainer import fit, network_to_fit
 
@@ -170,7 +173,7 @@ def trained(
         report = Kept(stop_at=stop, epochs=epochs)
         try:
             cache = pixel_cache(manifest, config.image_size, folder)
-            fit(network, cache, manifest, config, report, folder=folder, begun=begun)
+            fit(Course(network, cache, manifest, config, folder), report, begun=begun)
         except Stopped:
             begun = read_checkpoint(report.checkpoints[-1])
             assert (begun.epoch, begun.step) == stop
@@ -227,6 +230,7 @@ def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
 def test_a_training_without_gain_ends_early_and_stays_ended(manifest: Manifest, tmp_path: Path) -> None:
     import keras
 
+    from training.course import Course
     from training.input_pipeline import pixel_cache
     from training.trainer import fit, network_to_fit
 
@@ -236,8 +240,8 @@ def test_a_training_without_gain_ends_early_and_stays_ended(manifest: Manifest, 
     cache = pixel_cache(manifest, config.image_size, tmp_path)
     network.trainable = False  # nothing can be gained but by chance
 
-    fit(network, cache, manifest, config, first, folder=tmp_path)
-    fit(network, cache, manifest, config, second, folder=tmp_path, begun=read_checkpoint(first.checkpoints[-1]))
+    fit(Course(network, cache, manifest, config, tmp_path), first)
+    fit(Course(network, cache, manifest, config, tmp_path), second, begun=read_checkpoint(first.checkpoints[-1]))
 
     assert [each.number for each in first.epochs] == [1, 2]
     assert second.epochs == []

@@ -50,6 +50,24 @@ def test_the_twin_gives_the_same_probabilities_and_the_features_beside_them(tmp_
     assert sorted(each.name for each in tmp_path.glob("twin*")) == ["twin.bin", "twin.xml"]
 
 
+def test_where_only_the_last_layer_learned_it_is_put_on_the_body_converted_before(tmp_path: Path) -> None:
+    import openvino as ov
+
+    from training.features import frozen_in_openvino
+    from training.twins import make_twin
+
+    network = build()
+    body = frozen_in_openvino(network, TrainingConfig.for_network("cnn"), tmp_path).body
+    last = network.get_layer("probabilities")
+    last.set_weights([each + 1 - 2 * (each > each.mean()) for each in last.get_weights()])
+
+    twin = make_twin(network, tmp_path, PIXELS, answers_of(network), body=body)
+
+    outputs = ov.Core().compile_model(twin.paths[0], "CPU")(PIXELS[:1].astype(np.float32))
+    assert twin.max_difference < 1e-4
+    assert (outputs["feature_maps"].shape, outputs["features"].shape) == ((1, 5, 5, 8), (1, 8))
+
+
 def test_a_twin_of_another_network_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from training import twins
 

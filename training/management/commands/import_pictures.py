@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training.archives import zip_members
+from training.duplicates import group_pictures
 from training.errors import TrainingError, UnreadableArchive
 from training.management.progress import ProgressLine
 from training.models import Recognizer
@@ -48,6 +49,8 @@ class Command(BaseCommand):
                 progress.show(f"{len(lines)} of {len(pictures)}")
             progress.end()
         self._report(lines)
+        group_pictures(recognizer, lambda share: progress.show(f"near-duplicates: {share:.0%}"))
+        progress.end()
         unmet = list(sources.unmet())
         for line in unmet[:MOST_NAMED]:
             self.stdout.write(f"{line.name}: {line.reason}")
