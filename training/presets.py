@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from training.config import NETWORKS, PRETRAINED, TrainingConfig
@@ -49,17 +50,20 @@ _FROM_SCRATCH: dict[str, dict[str, Any]] = {
 }
 _EPOCHS_FROM_SCRATCH = {QUICK: 10, BALANCED: 30, THOROUGH: 100}
 # How many pictures a network from scratch is shown at most: with more of them it needs fewer epochs.
-_PICTURES_SHOWN = {QUICK: 20_000, BALANCED: 80_000, THOROUGH: 250_000}
+_PICTURES_SHOWN = {QUICK: 20_000, BALANCED: 80_000, THOROUGH: 140_000}
 _FEWEST_EPOCHS = 3
+_SMALLEST_SIDE = 32  # three halvings still leave something to see
 
 
-def preset_config(preset: str, network: str, *, num_pictures: int = 0) -> TrainingConfig:
+def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int = 0) -> TrainingConfig:
     """The settings of a preset for a network.
 
-    Small simple pictures are never flipped: a sign, a letter, a digit seldom means the same mirrored.
+    Small simple pictures are never flipped: a sign, a letter, a digit seldom means the same mirrored. What learns from
+    scratch is not shown more pixels than the pictures have: enlarged, they only take longer.
 
     Args:
         num_pictures: to learn from, where they are counted already.
+        side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
     Raises: WrongConfig if there is no such preset or network.
     """
     if preset not in PRESETS:
@@ -73,7 +77,9 @@ def preset_config(preset: str, network: str, *, num_pictures: int = 0) -> Traini
     if network in PRETRAINED:
         return TrainingConfig.for_network(network, _PRETRAINED[preset])
     epochs = _epochs_from_scratch(preset, num_pictures)
-    return TrainingConfig.for_network(network, {**_FROM_SCRATCH[network], "epochs": epochs})
+    config = TrainingConfig.for_network(network, {**_FROM_SCRATCH[network], "epochs": epochs})
+    enough = max(_SMALLEST_SIDE, 8 * math.ceil(side / 8))
+    return config.changed({"image_size": min(config.image_size, enough)}) if side else config
 
 
 def _epochs_from_scratch(preset: str, num_pictures: int) -> int:

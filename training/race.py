@@ -49,7 +49,13 @@ class Runner:
 
 
 def race(
-    manifest: Manifest, config: TrainingConfig, preset: str, *, cache_folder: Path, is_mirror_safe: bool | None = None
+    manifest: Manifest,
+    config: TrainingConfig,
+    preset: str,
+    *,
+    cache_folder: Path,
+    side: int = 0,
+    is_mirror_safe: bool | None = None,
 ) -> tuple[TrainingConfig, Sentence]:
     """Pick a network and say why: frozen features of MobileNetV2 against a small network from scratch.
 
@@ -57,6 +63,7 @@ def race(
         config: its seed and precision are kept.
         preset: whose settings the winner gets.
         cache_folder: where a conversion may write for a moment.
+        side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
         is_mirror_safe: whether a mirrored picture shows the same; None to see for itself, where it matters.
     Raises: UnreadablePicture if a kept file is damaged.
     """
@@ -64,7 +71,7 @@ def race(
     device = prepare_device(config.precision)
     some = sample(manifest, MOST_PICTURES)
     kept = {"seed": config.seed, "precision": config.precision}
-    settings = partial(preset_config, preset, num_pictures=manifest.count("train"))
+    settings = partial(preset_config, preset, num_pictures=manifest.count("train"), side=side)
     pretrained, scratch = (settings(name).changed(kept) for name in ("mobilenetv2", "cnn"))
     with mirrored(device, 1):
         accuracy, mirrored_accuracy = frozen_accuracies(some, pretrained, cache_folder)

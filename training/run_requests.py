@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from django.db.models import Avg, Count
+from django.db.models.functions import Least
+
 from training.config import RETIRED, TrainingConfig
 from training.errors import N_, WrongConfig
 from training.models import Recognizer
@@ -62,15 +65,20 @@ def starting_config(recognizer: Recognizer, preset: str = "", network: str = "")
     """The settings of a preset or of a network, without what a recognizer does not allow. Raises: WrongConfig."""
     network = network or STAND_IN
     if preset:
-        config = preset_config(preset, network, num_pictures=_num_to_learn_from(recognizer)).settled({})
+        config = preset_config(preset, network, **usual_pictures(recognizer)).settled({})
     else:
         config = TrainingConfig.for_network(network)
     return without_mirroring(config) if recognizer.is_mirror_safe is False else config
 
 
-def _num_to_learn_from(recognizer: Recognizer) -> int:
-    """Pictures in the training's share, about: how they are split exactly is seen when the run begins."""
-    return round(recognizer.pictures.count() * (1 - recognizer.validation_share - recognizer.test_share))
+def usual_pictures(recognizer: Recognizer) -> dict[str, int]:
+    """What a preset goes by: how many pictures there are to learn from, about, and their smaller side on the average.
+
+    How they are split exactly is seen when the run begins.
+    """
+    known = recognizer.pictures.aggregate(count=Count("pk"), side=Avg(Least("width", "height")))
+    share = 1 - recognizer.validation_share - recognizer.test_share
+    return {"num_pictures": round(known["count"] * share), "side": round(known["side"] or 0)}
 
 
 def without_mirroring(config: TrainingConfig) -> TrainingConfig:

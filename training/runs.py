@@ -18,6 +18,7 @@ from training.manifest import Manifest
 from training.models import ModelVersion, TrainingRun
 from training.outages import outlasting
 from training.pictures import manifest_of_run
+from training.run_requests import usual_pictures
 from training.studies import Trial, begin_trial
 
 if TYPE_CHECKING:
@@ -133,8 +134,14 @@ def settle_network(run: TrainingRun, manifest: Manifest) -> None:
     """
     from training.race import race
 
-    folder, is_mirror_safe = storage.working_folder(run.work_name), run.recognizer.is_mirror_safe
-    config, why = race(manifest, run.training_config, run.preset, cache_folder=folder, is_mirror_safe=is_mirror_safe)
+    config, why = race(
+        manifest,
+        run.training_config,
+        run.preset,
+        cache_folder=storage.working_folder(run.work_name),
+        side=usual_pictures(run.recognizer)["side"],
+        is_mirror_safe=run.recognizer.is_mirror_safe,
+    )
     run.config, run.choice_sentence, run.is_network_open = config.to_dict(), dict(why), False
     settled = {"config": run.config, "choice_sentence": run.choice_sentence, "is_network_open": False}
     outlasting(lambda: run.write(**settled))

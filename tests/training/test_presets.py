@@ -31,10 +31,17 @@ def test_no_preset_flips_small_simple_pictures(network: str) -> None:
 
 
 def test_more_pictures_need_fewer_epochs() -> None:
-    epochs = [preset_config(THOROUGH, "cnn", num_pictures=count).epochs for count in (100, 2_000, 10_000, 10**6)]
+    epochs = [preset_config(THOROUGH, "cnn", num_pictures=count).epochs for count in (100, 1_000, 10_000, 10**6)]
 
     assert epochs == sorted(epochs, reverse=True)
     assert epochs[0] == epochs[1] > epochs[2] > epochs[3] >= 1
+
+
+def test_what_learns_from_scratch_is_not_shown_enlarged_pictures() -> None:
+    sizes = [preset_config(THOROUGH, "cnn", side=side).image_size for side in (0, 5, 28, 33, 480)]
+
+    assert sizes == [48, 32, 32, 40, 48]
+    assert preset_config(THOROUGH, "mobilenetv2", side=28).image_size == 224
 
 
 def test_a_preset_sets_nothing_that_means_nothing_beside_the_rest() -> None:

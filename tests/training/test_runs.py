@@ -35,7 +35,13 @@ def raced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, bool | None]]
     asked: list[tuple[int, str, bool | None]] = []
 
     def race(
-        manifest: Manifest, config: TrainingConfig, preset: str, *, cache_folder: Path, is_mirror_safe: bool | None
+        manifest: Manifest,
+        config: TrainingConfig,
+        preset: str,
+        *,
+        cache_folder: Path,
+        side: int,
+        is_mirror_safe: bool | None,
     ) -> tuple[TrainingConfig, Any]:
         asked.append((config.seed, preset, is_mirror_safe))
         return WINNER, WHY
