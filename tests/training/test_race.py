@@ -40,12 +40,36 @@ def test_the_reason_names_what_each_network_came_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "loss", "is_flipped"),
-    [(None, 0.3, False), (None, 0.01, True), (None, math.nan, True), (True, 0.3, True), (False, 0.0, False)],
+    ("said", "mirrored", "is_flipped"),
+    [(None, 0.6, False), (None, 0.89, True), (None, math.nan, True), (True, 0.6, True), (False, 0.9, False)],
 )
 def test_pictures_are_flipped_where_a_mirror_costs_little_unless_a_person_said_so(
-    said: bool | None, loss: float, is_flipped: bool
+    said: bool | None, mirrored: float, is_flipped: bool
 ) -> None:
-    from training.race import as_mirrors_allow
+    from training.race import FrozenAccuracies, as_mirrors_allow
 
-    assert ("flip" in as_mirrors_allow(PRETRAINED, said, loss).augmentation) == is_flipped
+    config = as_mirrors_allow(PRETRAINED, said, FrozenAccuracies(0.9, mirrored, 0.2))
+
+    assert ("flip" in config.augmentation) == is_flipped
+
+
+@pytest.mark.parametrize(
+    ("said", "upside_down", "is_turned"),
+    [(None, 0.86, True), (None, 0.8, False), (None, math.nan, False), (True, 0.9, True), (False, 0.9, False)],
+)
+def test_pictures_are_turned_upside_down_where_that_costs_little(
+    said: bool | None, upside_down: float, is_turned: bool
+) -> None:
+    from training.race import FrozenAccuracies, as_mirrors_allow
+
+    config = as_mirrors_allow(PRETRAINED, said, FrozenAccuracies(0.9, 0.9, upside_down))
+
+    assert ("vertical_flip" in config.augmentation) == is_turned
+
+
+def test_what_is_never_flipped_is_not_turned_upside_down_either() -> None:
+    from training.race import FrozenAccuracies, as_mirrors_allow
+
+    config = as_mirrors_allow(PRETRAINED.changed({"augmentation": ("zoom",)}), None, FrozenAccuracies(0.9, 0.9, 0.9))
+
+    assert config.augmentation == ("zoom",)
