@@ -20,10 +20,11 @@ HELP = {
 # Over the network's own defaults.
 _FINE_TUNED: dict[str, Any] = {
     "fine_tune": "upper",
-    "fine_tune_learning_rate": 5e-4,
+    "fine_tune_learning_rate": 5e-4,  # a race that sees the pictures knows better
     "weight_decay": 0.02,
     "label_smoothing": 0.1,
     "augmentation": ("flip", "rotation", "zoom", "brightness", "contrast", "colour"),
+    "augmentation_strength": 0.5,
 }
 _PRETRAINED: dict[str, dict[str, Any]] = {
     QUICK: {"image_size": 224, "fine_tune": "none", "epochs": 20, "head_epochs": 20, "views": 1},

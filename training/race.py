@@ -37,6 +37,7 @@ FROM_SCRATCH_SECONDS = 25.0  # of learning; reading and tracing come on top
 FROM_SCRATCH_EPOCHS = 15  # at most
 MIRROR_COSTS = 0.03  # of the accuracy, from which on a mirrored picture counts as showing something else
 UPSIDE_DOWN_COSTS = 0.05  # likewise; measured: eye grounds 0.04, rubbish 0.02, rice leaves none, cats and dogs 0.3
+LIKE_IMAGENET, UNLIKE_IMAGENET = 3e-4, 1e-3  # learning rates of fine-tuning
 REGULARIZATION = 0.003  # of the logistic regression: strong, as there are more features than pictures
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,11 @@ class FrozenAccuracies(NamedTuple):
     plain: float
     mirrored: float
     upside_down: float
+
+    @property
+    def have_no_upright(self) -> bool:
+        """Whether the pictures show as much upside down, as few photographs do that ImageNet is made of."""
+        return self.plain - self.upside_down <= UPSIDE_DOWN_COSTS
 
 
 def race(
@@ -85,7 +91,8 @@ def race(
     pretrained, scratch = (settings(name).changed(kept) for name in ("mobilenetv2", "cnn"))
     with mirrored(device, 1):
         accuracies = frozen_accuracies(some, pretrained, cache_folder)
-        frozen = Runner(as_mirrors_allow(pretrained, is_mirror_safe, accuracies), accuracies.plain)
+        suited = with_fitting_rate(as_mirrors_allow(pretrained, is_mirror_safe, accuracies), accuracies)
+        frozen = Runner(suited, accuracies.plain)
         small = Runner(scratch, scratch_accuracy(some, scratch, cache_folder))
     return settle(frozen, small, some.count("validation"))
 
@@ -134,10 +141,20 @@ def as_mirrors_allow(
     is_safe = is_mirror_safe if is_said else not accuracies.plain - accuracies.mirrored > MIRROR_COSTS
     if not is_safe:
         return without_mirroring(config)
-    has_flips = "flip" in config.augmentation
-    if has_flips and accuracies.plain - accuracies.upside_down <= UPSIDE_DOWN_COSTS:
+    if "flip" in config.augmentation and accuracies.have_no_upright:
         return config.changed({"augmentation": ("vertical_flip", *config.augmentation)})
     return config
+
+
+def with_fitting_rate(config: TrainingConfig, accuracies: FrozenAccuracies) -> TrainingConfig:
+    """Fine-tuned further where the pictures are unlike those that the pretrained weights have learned from.
+
+    Measured with a rate of 1e-3 against 3e-4 or 5e-4: eye grounds 0.89 to 0.84 of the held-out pictures right, but cats
+    and dogs 0.71 to 0.74.
+    """
+    if not config.is_fine_tuned or config.fine_tune == "none" or math.isnan(accuracies.upside_down):
+        return config
+    return config.changed({"fine_tune_learning_rate": UNLIKE_IMAGENET if accuracies.have_no_upright else LIKE_IMAGENET})
 
 
 def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> FrozenAccuracies:

@@ -73,3 +73,22 @@ def test_what_is_never_flipped_is_not_turned_upside_down_either() -> None:
     config = as_mirrors_allow(PRETRAINED.changed({"augmentation": ("zoom",)}), None, FrozenAccuracies(0.9, 0.9, 0.9))
 
     assert config.augmentation == ("zoom",)
+
+
+@pytest.mark.parametrize(("upside_down", "rate"), [(0.86, 1e-3), (0.6, 3e-4), (math.nan, 5e-4)])
+def test_what_is_unlike_imagenet_is_fine_tuned_further(upside_down: float, rate: float) -> None:
+    from training.presets import preset_config
+    from training.race import FrozenAccuracies, with_fitting_rate
+
+    config = with_fitting_rate(preset_config("balanced", "mobilenetv2"), FrozenAccuracies(0.9, 0.9, upside_down))
+
+    assert config.fine_tune_learning_rate == rate
+
+
+def test_where_nothing_is_fine_tuned_its_rate_stays() -> None:
+    from training.presets import preset_config
+    from training.race import FrozenAccuracies, with_fitting_rate
+
+    config = preset_config("quick", "mobilenetv2")
+
+    assert with_fitting_rate(config, FrozenAccuracies(0.9, 0.9, 0.9)) == config
