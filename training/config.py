@@ -163,6 +163,12 @@ class TrainingConfig:
         networks=PRETRAINED,
         when={"pretrained": (True,), "fine_tune": ("upper", "whole")},
     )
+    fine_tune_batch_norm: bool = setting(
+        True,
+        N_("In fine-tuning batch normalisation learns too; otherwise it keeps what it knows from ImageNet."),
+        networks=PRETRAINED,
+        when={"pretrained": (True,), "fine_tune": ("upper", "whole")},
+    )
     schedule: str = setting("cosine", N_("How the learning rate changes from step to step."), choices=SCHEDULES)
     warm_up: float = setting(
         0.1,

@@ -37,7 +37,10 @@ FROM_SCRATCH_SECONDS = 25.0  # of learning; reading and tracing come on top
 FROM_SCRATCH_EPOCHS = 15  # at most
 MIRROR_COSTS = 0.03  # of the accuracy, from which on a mirrored picture counts as showing something else
 UPSIDE_DOWN_COSTS = 0.05  # likewise; measured: eye grounds 0.04, rubbish 0.02, rice leaves none, cats and dogs 0.3
-LIKE_IMAGENET, UNLIKE_IMAGENET = 3e-4, 1e-3  # learning rates of fine-tuning
+# How to fine-tune on pictures like those that the pretrained weights have learned from, and on others. Measured, of the
+# held-out pictures: cats and dogs 0.76 right as the first says, 0.71 as the second; eye grounds 0.85 and 0.89.
+LIKE_IMAGENET = {"fine_tune_learning_rate": 5e-4, "fine_tune_batch_norm": False, "weight_averaging": 0.98}
+UNLIKE_IMAGENET = {"fine_tune_learning_rate": 1e-3}
 REGULARIZATION = 0.003  # of the logistic regression: strong, as there are more features than pictures
 
 log = logging.getLogger(__name__)
@@ -91,7 +94,7 @@ def race(
     pretrained, scratch = (settings(name).changed(kept) for name in ("mobilenetv2", "cnn"))
     with mirrored(device, 1):
         accuracies = frozen_accuracies(some, pretrained, cache_folder)
-        suited = with_fitting_rate(as_mirrors_allow(pretrained, is_mirror_safe, accuracies), accuracies)
+        suited = fine_tuned_as_far_as_fits(as_mirrors_allow(pretrained, is_mirror_safe, accuracies), accuracies)
         frozen = Runner(suited, accuracies.plain)
         small = Runner(scratch, scratch_accuracy(some, scratch, cache_folder))
     return settle(frozen, small, some.count("validation"))
@@ -146,15 +149,11 @@ def as_mirrors_allow(
     return config
 
 
-def with_fitting_rate(config: TrainingConfig, accuracies: FrozenAccuracies) -> TrainingConfig:
-    """Fine-tuned further where the pictures are unlike those that the pretrained weights have learned from.
-
-    Measured with a rate of 1e-3 against 3e-4 or 5e-4: eye grounds 0.89 to 0.84 of the held-out pictures right, but cats
-    and dogs 0.71 to 0.74.
-    """
+def fine_tuned_as_far_as_fits(config: TrainingConfig, accuracies: FrozenAccuracies) -> TrainingConfig:
+    """A config that moves the weights the further, the less the pictures are like ImageNet's."""
     if not config.is_fine_tuned or config.fine_tune == "none" or math.isnan(accuracies.upside_down):
         return config
-    return config.changed({"fine_tune_learning_rate": UNLIKE_IMAGENET if accuracies.have_no_upright else LIKE_IMAGENET})
+    return config.changed(UNLIKE_IMAGENET if accuracies.have_no_upright else LIKE_IMAGENET)
 
 
 def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> FrozenAccuracies:

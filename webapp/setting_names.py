@@ -20,6 +20,7 @@ SETTINGS = {
     "batch_size": _("Batch size"),
     "learning_rate": _("Learning rate"),
     "fine_tune_learning_rate": _("Learning rate of the fine-tuning"),
+    "fine_tune_batch_norm": _("Batch normalisation learns in fine-tuning"),
     "schedule": _("Schedule"),
     "optimizer": _("Optimizer"),
     "activation": _("Activation"),

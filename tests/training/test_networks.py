@@ -251,6 +251,11 @@ def test_fine_tuning_leaves_the_lower_part_alone_and_moves_its_averages_faster()
 
     assert all(layer.trainable for layer in backbone.layers)
 
+    networks.unfreeze_backbone(network, TrainingConfig(fine_tune_batch_norm=False))
+
+    assert backbone.get_layer("block_6_expand").trainable
+    assert not backbone.get_layer("block_6_expand_BN").trainable
+
 
 def test_where_nobody_said_the_upper_part_begins_at_a_cut_near_the_last_third() -> None:
     from training import networks

@@ -37,6 +37,12 @@ def test_more_pictures_need_fewer_epochs() -> None:
     assert epochs[0] == epochs[1] > epochs[2] > epochs[3] >= 1
 
 
+def test_few_pictures_are_seen_more_often() -> None:
+    few, usual = (preset_config(THOROUGH, "mobilenetv2", num_pictures=count) for count in (200, 2_000))
+
+    assert few.epochs == 2 * usual.epochs
+
+
 def test_what_learns_from_scratch_is_not_shown_enlarged_pictures() -> None:
     sizes = [preset_config(THOROUGH, "cnn", side=side).image_size for side in (0, 5, 28, 33, 480)]
 

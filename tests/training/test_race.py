@@ -75,20 +75,25 @@ def test_what_is_never_flipped_is_not_turned_upside_down_either() -> None:
     assert config.augmentation == ("zoom",)
 
 
-@pytest.mark.parametrize(("upside_down", "rate"), [(0.86, 1e-3), (0.6, 3e-4), (math.nan, 5e-4)])
-def test_what_is_unlike_imagenet_is_fine_tuned_further(upside_down: float, rate: float) -> None:
+@pytest.mark.parametrize(
+    ("upside_down", "rate", "learns_to_normalize"), [(0.86, 1e-3, True), (0.6, 5e-4, False), (math.nan, 5e-4, True)]
+)
+def test_what_is_unlike_imagenet_is_fine_tuned_further(
+    upside_down: float, rate: float, learns_to_normalize: bool
+) -> None:
     from training.presets import preset_config
-    from training.race import FrozenAccuracies, with_fitting_rate
+    from training.race import FrozenAccuracies, fine_tuned_as_far_as_fits
 
-    config = with_fitting_rate(preset_config("balanced", "mobilenetv2"), FrozenAccuracies(0.9, 0.9, upside_down))
+    usual = preset_config("balanced", "mobilenetv2")
+    config = fine_tuned_as_far_as_fits(usual, FrozenAccuracies(0.9, 0.9, upside_down))
 
-    assert config.fine_tune_learning_rate == rate
+    assert (config.fine_tune_learning_rate, config.fine_tune_batch_norm) == (rate, learns_to_normalize)
 
 
-def test_where_nothing_is_fine_tuned_its_rate_stays() -> None:
+def test_where_nothing_is_fine_tuned_all_stays() -> None:
     from training.presets import preset_config
-    from training.race import FrozenAccuracies, with_fitting_rate
+    from training.race import FrozenAccuracies, fine_tuned_as_far_as_fits
 
     config = preset_config("quick", "mobilenetv2")
 
-    assert with_fitting_rate(config, FrozenAccuracies(0.9, 0.9, 0.9)) == config
+    assert fine_tuned_as_far_as_fits(config, FrozenAccuracies(0.9, 0.9, 0.9)) == config

@@ -182,13 +182,14 @@ def freeze_backbone(network: keras.Model) -> None:
 
 
 def unfreeze_backbone(network: keras.Model, config: TrainingConfig) -> None:
-    """Let the backbone's upper part learn, or the whole, as `fine_tune` says; its batch normalisation included."""
+    """Let the backbone's upper part learn, or the whole, as `fine_tune` says; batch normalisation where it is to."""
     backbone = network.get_layer("backbone")
     backbone.trainable = True
     first = 0 if config.fine_tune == "whole" else fine_tune_from(backbone, config)
     for number, layer in enumerate(backbone.layers):
-        layer.trainable = number >= first
-        if layer.trainable and isinstance(layer, layers.BatchNormalization):
+        is_normalizing = isinstance(layer, layers.BatchNormalization)
+        layer.trainable = number >= first and (config.fine_tune_batch_norm or not is_normalizing)
+        if layer.trainable and is_normalizing:
             layer.momentum = BATCH_NORM_MOMENTUM
 
 

@@ -29,9 +29,9 @@ GROUPS = {
         *("pooling", "activation", "initialization", "batch_normalization", "dropout", "auxiliary_weight"),
     ),
     _("Learning"): (
-        *("batch_size", "learning_rate", "fine_tune_learning_rate", "schedule", "warm_up", "rate_factor"),
-        *("rate_patience", "optimizer", "momentum", "weight_decay", "weight_averaging", "loss", "label_smoothing"),
-        *("class_weights", "precision"),
+        *("batch_size", "learning_rate", "fine_tune_learning_rate", "fine_tune_batch_norm", "schedule", "warm_up"),
+        *("rate_factor", "rate_patience", "optimizer", "momentum", "weight_decay", "weight_averaging", "loss"),
+        *("label_smoothing", "class_weights", "precision"),
     ),
     _("Length"): ("epochs", "head_epochs", "early_stopping"),
     _("Chance"): ("seed",),
