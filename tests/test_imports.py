@@ -32,7 +32,7 @@ MAY_IMPORT_TENSORFLOW = {
     "training.devices",
     "training.hardware",
     "training.features",
-    "training.input_pipeline",
+    "training.lessons",
     "training.inspection",
     "training.networks",
     "training.networks.applications",

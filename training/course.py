@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from training import networks
 from training.config import TrainingConfig
 from training.features import Frozen, frozen_in_keras, frozen_in_openvino, upper_of
-from training.input_pipeline import Cache, Features, Lessons, Pictures, balanced_weights, features
+from training.input_pipeline import Cache, Features, Pictures, features
+from training.lessons import Lessons, balanced_weights
 from training.manifest import Manifest
 from training.optimizers import make_loss, make_optimizer, make_schedule
 

@@ -114,7 +114,7 @@ def _told(study: Study) -> dict[str, Any]:
         "recognizer": study.recognizer.slug,
         "space": {name: part.to_dict() for name, part in study.search_space.items()},
         "trials": [_told_of_trial(run, study) for run in study.trials.defer("log").order_by("pk")],
-        "best_trial": best.trial_number if best else None,
+        "best_trial": best.trial if best else None,
         "final_run": study.final_run_id,
         "version": made.number if made else None,
     }
@@ -123,7 +123,7 @@ def _told(study: Study) -> dict[str, Any]:
 def _told_of_trial(run: TrainingRun, study: Study) -> dict[str, Any]:
     return {
         "run": run.pk,
-        "number": run.trial_number,
+        "number": run.trial,
         "state": run.state,
         "value": run.value,
         "epochs_done": run.epochs_done,

@@ -19,7 +19,8 @@ def config(**settings: Any) -> TrainingConfig:
 
 
 def lessons(chosen: TrainingConfig, **more: Any) -> Any:
-    from training.input_pipeline import Lessons, Pictures
+    from training.input_pipeline import Pictures
+    from training.lessons import Lessons
 
     return Lessons(Pictures(PIXELS, chosen), LABELS, 2, chosen, **more)
 
@@ -56,7 +57,7 @@ def test_blended_pictures_carry_the_shares_of_their_classes() -> None:
 
 
 def test_classes_weigh_the_same_when_balanced() -> None:
-    from training.input_pipeline import balanced_weights
+    from training.lessons import balanced_weights
 
     labels = np.array([0] * 9 + [1])
 

@@ -58,8 +58,8 @@ def test_a_search_shows_each_trial_and_trains_the_best_to_a_version(
     lines = run("search", "shapes", "--network", "mlp", "--try", "dropout=0..0.5", "--runs", "3").splitlines()
 
     best = Study.objects.get().best_run
-    assert [line.split(":")[0] for line in lines] == ["trial 0", "trial 1", "trial 2", "version 1"]
-    assert f"trial {best.trial_number}: succeeded  validation accuracy {best.value:.4f}  dropout=" in "\n".join(lines)
+    assert [line.split(":")[0] for line in lines] == ["trial 1", "trial 2", "trial 3", "version 1"]
+    assert f"trial {best.trial}: succeeded  validation accuracy {best.value:.4f}  dropout=" in "\n".join(lines)
     assert best.value == max(run.value for run in best.study.trials)
     assert lines[-1] == "version 1: test accuracy 0.2500 on 0 pictures"
 

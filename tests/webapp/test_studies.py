@@ -144,12 +144,12 @@ def test_the_page_shows_each_trial_and_the_best(staff_client: Client, study: Stu
 
     page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
 
-    assert "by trial 1: the best so far" in page
+    assert "by trial 2: the best so far" in page
     assert "75.0" in page
     assert "3 of at most 10 trials" in page
     points = json.loads(re.search('data-points="([^"]*)"', page)[1].replace("&quot;", '"'))
     assert points[2] == {
-        "number": 2,
+        "number": 3,
         "value": 0.25,
         "is_whole": False,
         "tried": {"learning_rate": 0.03, "optimizer": "SGD"},
@@ -240,7 +240,7 @@ def test_the_page_of_a_trial_leads_to_its_search(staff_client: Client, study: St
 
     page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
-    assert "Trial 3." in page
+    assert "Trial 4." in page
     assert f"/manage/studies/{study.pk}/" in page
 
 
@@ -257,7 +257,7 @@ def test_a_search_is_started_followed_and_cancelled_over_the_api(staff_client: C
     cancelled = [staff_client.post(f"/api/v1/studies/{told['id']}/cancel") for _ in range(2)]
 
     assert begun.status_code == 201
-    assert (told["state"], told["best_trial"], told["trials"][0]["value"]) == ("searching", 0, 0.5)
+    assert (told["state"], told["best_trial"], told["trials"][0]["value"]) == ("searching", 1, 0.5)
     assert told["space"]["learning_rate"] == {"low": 0.001, "high": 0.1, "is_log": True}
     assert [answer.status_code for answer in cancelled] == [200, 409]
 

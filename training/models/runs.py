@@ -56,7 +56,7 @@ class TrainingRun(Leased):
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
 
     study = models.ForeignKey("training.Study", models.CASCADE, null=True, related_name="runs")
-    trial_number = models.PositiveIntegerField(null=True)  # in its study, from 0
+    trial_number = models.PositiveIntegerField(null=True)  # in its study, from 0 as Optuna counts
     value = models.FloatField(null=True)  # what its study compares: the best validation accuracy
 
     epochs_done = models.PositiveIntegerField(default=0)
@@ -117,6 +117,11 @@ class TrainingRun(Leased):
     def can_go_on(self) -> bool:
         """It failed, but what it had learned is kept. A study tries something else instead."""
         return self.state == self.State.FAILED and self.study_id is None and self.checkpoints.exists()
+
+    @property
+    def trial(self) -> int | None:
+        """Its number in its study as people count, from 1; none before its settings are drawn."""
+        return None if self.trial_number is None else self.trial_number + 1
 
     @property
     def is_trial(self) -> bool:

@@ -154,7 +154,7 @@ def _point(run: TrainingRun, names: list[str]) -> dict[str, Any] | None:
     if run.value is None or run.trial_number is None:
         return None
     tried = {name: value if _is_number(value) else str(_said(value)) for name, value in _tried(run, names).items()}
-    return {"number": run.trial_number, "value": run.value, "is_whole": run.state != run.State.PRUNED, "tried": tried}
+    return {"number": run.trial, "value": run.value, "is_whole": run.state != run.State.PRUNED, "tried": tried}
 
 
 def _is_number(value: Value) -> bool:

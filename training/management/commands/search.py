@@ -97,7 +97,7 @@ class Command(BaseCommand):
             tried = "  ".join(
                 f"{name}={_said(value)}" for name, value in values_in(run.config, list(study.space)).items()
             )
-            self.stdout.write(f"trial {run.trial_number}: {run.get_state_display()}{value}  {run.error or tried}")
+            self.stdout.write(f"trial {run.trial}: {run.get_state_display()}{value}  {run.error or tried}")
 
     def _conclude(self, study: Study) -> None:
         self.progress.end()
