@@ -21,6 +21,7 @@ Matrix = NDArray[np.float64]  # (3, 3), from a place in the new picture to one i
 MARGIN = 1 / 4  # of the side: how far the colours of the border go on beyond it
 MOVING = frozenset({"flip", "vertical_flip", "rotation", "zoom", "translation", "shear"})
 GREY = 128
+EVERY = 4  # pixel of every row and column that a mean colour is taken from: a mean of all takes as long as the sampling
 
 
 def changed(pixels: Pixels, config: TrainingConfig, *key: int) -> Pixels:
@@ -91,7 +92,7 @@ def moved(pixels: Pixels, by: Matrix) -> Pixels:
     to_halves = _matrix(1 / half, 0, 0, 1 / half, -1, -1)
     to_pixels = _matrix(half, 0, 0, half, half + margin, half + margin)
     coefficients = (to_pixels @ by @ to_halves)[:2].ravel().tolist()
-    mean = tuple(int(each) for each in pixels.mean(axis=(0, 1)))
+    mean = tuple(int(each) for each in pixels[::EVERY, ::EVERY].mean(axis=(0, 1)))
     picture = wide.transform(
         (side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR, fillcolor=mean
     )
@@ -106,7 +107,9 @@ def _coloured(pixels: Pixels, name: str, strength: float, chance: Chance) -> Pix
     if name == "colour":
         return _tinted(pixels, strength, chance)
     if name == "contrast":
-        return _table(pixels, chance.uniform(1 - 0.2 * strength, 1 + 0.2 * strength), 0, float(pixels.mean()))
+        return _table(
+            pixels, chance.uniform(1 - 0.2 * strength, 1 + 0.2 * strength), 0, float(pixels[::EVERY, ::EVERY].mean())
+        )
     return _table(pixels, 1, chance.uniform(-0.15, 0.15) * strength * 255, 0)  # brightness
 
 
