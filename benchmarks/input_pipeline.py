@@ -25,8 +25,9 @@ from benchmarks.timing import median
 from training.config import TrainingConfig
 from training.course import Course, class_accuracy, phases
 from training.images import ingest, load_pixels
-from training.input_pipeline import pixel_cache, shuffled
+from training.input_pipeline import shuffled
 from training.manifest import Manifest, make_manifest
+from training.pixel_cache import pixel_cache
 from training.presets import BALANCED, preset_config
 from training.trainer import network_to_fit
 

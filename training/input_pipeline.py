@@ -1,73 +1,29 @@
-"""Every picture is decoded once per manifest and size; every epoch reads from that memory-mapped cache."""
+"""What a learner sees of the pictures: their pixels, or what a frozen part makes of these, changed in every epoch."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.augmentation import changed
 from training.config import TrainingConfig
-from training.images import Pixels, load_pixels
+from training.images import Pixels
 from training.manifest import Manifest
+from training.pixel_cache import PixelFile
 
-Cache = NDArray[np.uint8]
+Cache: TypeAlias = "PixelFile | Pixels"
+"""(len(entries), image_size, image_size, 3) pixels: in a file, or of a few pictures in memory."""
 
 NUM_THREADS = os.cpu_count() or 1
 FEATURE_BYTES = 1 << 30  # of the features of all views together
 BLOCK = 256  # pictures whose features are computed at a time
-
-
-def pixel_cache(manifest: Manifest, image_size: int, folder: Path) -> Cache:
-    """uint8 pixels of every entry, shape (len(entries), image_size, image_size, 3), memory-mapped.
-
-    Decoding runs on all cores (Pillow lets go of the interpreter lock); the file appears only when it is whole.
-
-    Raises: UnreadablePicture if a kept file is damaged, OSError with the file's name if the disk is full.
-    """
-    path = folder / f"{manifest.sha256[:32]}-{image_size}.npy"
-    if not path.exists():
-        _fill(path, manifest, image_size)
-    os.utime(path)  # says when it was last of use
-    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
-
-
-def _fill(path: Path, manifest: Manifest, image_size: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (len(manifest.entries), image_size, image_size, 3)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        cache = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        _reserve(temporary)
-        root = Path(manifest.root)
-
-        def decode(position: int) -> None:
-            cache[position] = load_pixels(root / manifest.entries[position].file, image_size)
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(decode, range(len(manifest.entries))))
-        cache.flush()
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _reserve(path: Path) -> None:
-    """Take a sparse file's bytes now: on a full disk, writing to its memory map would kill the process by a signal."""
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def shuffled(positions: NDArray[np.intp], seed: int, epoch: int) -> NDArray[np.intp]:

@@ -17,6 +17,7 @@ from training.artifact import Network
 from training.calibration import Calibration, calibrated, fit_temperature, prediction_sets, reliability
 from training.evaluation import Cost, Evaluation, WorstError, evaluate
 from training.images import Pixels
+from training.input_pipeline import Cache
 from training.manifest import Manifest
 from training.robustness import Robustness, num_swept, sweep
 from training.twins import Twin, open_twin
@@ -36,7 +37,7 @@ class Judgement:
     answers: Answers
 
 
-def judge(twin: Twin, cache: NDArray[np.uint8], manifest: Manifest) -> Judgement:
+def judge(twin: Twin, cache: Cache, manifest: Manifest) -> Judgement:
     """Let the serving twin answer on all cores; what it says has been compared with the network's before.
 
     Args:
@@ -84,15 +85,15 @@ def _ask(answer: Callable[[Iterable[int]], NDArray[np.float32]], manifest: Manif
 
 def _answer_all(
     network: Network,
-    pixels: NDArray[np.uint8],
+    cache: Cache,
     pool: ThreadPoolExecutor,
     positions: Iterable[int],
     change: Change = lambda picture, _number: picture,
 ) -> NDArray[np.float32]:
-    """The answers to the pixels at n positions, shape (n, num_classes)."""
+    """The answers to the pictures at n positions, shape (n, num_classes)."""
 
     def answer(position: int) -> NDArray[np.float32]:
-        return network(change(np.asarray(pixels[position]), position)[np.newaxis].astype(np.float32))
+        return network(change(cache[position], position)[np.newaxis].astype(np.float32))
 
     return np.stack(list(pool.map(answer, positions)))
 

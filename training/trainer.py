@@ -31,9 +31,10 @@ from training.course import Course, Phase, class_accuracy, phases
 from training.devices import Device, mirrored, prepare_device
 from training.errors import N_, BrokenArtifact
 from training.images import Pixels
-from training.input_pipeline import pixel_cache, shuffled
+from training.input_pipeline import shuffled
 from training.judging import judge
 from training.manifest import Manifest
+from training.pixel_cache import pixel_cache
 from training.twins import make_twin
 
 log = logging.getLogger(__name__)

@@ -76,7 +76,7 @@ def losses_of(manifest: Manifest, config: TrainingConfig, count: int) -> list[fl
 
     from training.course import Course
     from training.devices import Device, mirrored
-    from training.input_pipeline import pixel_cache
+    from training.pixel_cache import pixel_cache
     from training.trainer import fit, network_to_fit
 
     report, folder = Kept(), Path(manifest.root)
@@ -93,7 +93,7 @@ def stopped_and_gone_on_with(manifest: Manifest, config: TrainingConfig, count: 
     from training import callbacks, trainer
     from training.artifact import load_network
     from training.devices import Device
-    from training.input_pipeline import pixel_cache
+    from training.pixel_cache import pixel_cache
 
     callbacks.CHECKPOINT_SECONDS = 0
     trainer.prepare_device = lambda precision: Device("cpu", "CPU", count=count)

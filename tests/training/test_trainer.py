@@ -96,7 +96,7 @@ def test_a_run_learns_and_tells_how_it_goes(run: tuple[Any, Kept]) -> None:
 
 def test_the_epoch_with_the_lowest_validation_loss_is_kept(run: tuple[Any, Kept], manifest: Manifest) -> None:
     from training.artifact import load_network
-    from training.input_pipeline import pixel_cache
+    from training.pixel_cache import pixel_cache
 
     artifact, report = run
     pixels = pixel_cache(manifest, CONFIG.image_size, artifact.h5.path.parent / "cache")
@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_p
     import keras
 
     from training.course import Course
-    from training.input_pipeline import pixel_cache
+    from training.pixel_cache import pixel_cache
     from training.trainer import fit, network_to_fit
 
     config = CONFIG.changed({"epochs": 1, "augmentation": ("zoom",)})
@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_p
 
 def test_the_last_layer_learns_first_and_alone(manifest: Manifest, tmp_path: Path) -> None:
     from training.course import Course
-    from training.input_pipeline import pixel_cache
+    from training.pixel_cache import pixel_cache
     from training.trainer import fit, network_to_fit
 
     settings = {"image_size": 32, "epochs": 1, "head_epochs": 1}
@@ -162,7 +162,7 @@ def trained(
     import keras
 
     from training.course import Course
-    from training.input_pipeline import pixel_cache
+    from training.pixel_cache import pixel_cache
     from training.trainer import fit, network_to_fit
 
     begun: TrainingState | None = None
@@ -231,7 +231,7 @@ def test_a_training_without_gain_ends_early_and_stays_ended(manifest: Manifest, 
     import keras
 
     from training.course import Course
-    from training.input_pipeline import pixel_cache
+    from training.pixel_cache import pixel_cache
     from training.trainer import fit, network_to_fit
 
     config = CONFIG.changed({"early_stopping": 1, "learning_rate": 1e-7, "optimizer": "sgd", "schedule": "constant"})
@@ -292,7 +292,7 @@ def test_a_checkpoint_of_another_network_is_refused(run: tuple[Any, Kept], manif
 
 
 def test_a_disk_too_small_for_the_pixels_is_said_by_name(manifest: Manifest, small_disk: Path) -> None:
-    from training.input_pipeline import pixel_cache
+    from training.pixel_cache import pixel_cache
 
     with pytest.raises(OSError, match="No space left") as caught:
         pixel_cache(manifest, 160, small_disk)
