@@ -22,7 +22,7 @@ def test_the_better_network_is_chosen_and_a_draw_goes_to_the_pretrained_one(
 ) -> None:
     from training.race import Runner, settle
 
-    config, why = settle(Runner(PRETRAINED, pretrained), Runner(SCRATCH, scratch), 250)
+    config, why = settle(Runner(PRETRAINED, pretrained, 160), Runner(SCRATCH, scratch, 32), 250)
 
     assert config.network == chosen
     assert say(why).startswith(f"{chosen} was chosen")
@@ -31,10 +31,10 @@ def test_the_better_network_is_chosen_and_a_draw_goes_to_the_pretrained_one(
 def test_the_reason_names_what_each_network_came_to() -> None:
     from training.race import Runner, settle
 
-    _, why = settle(Runner(PRETRAINED, 0.531), Runner(SCRATCH, 0.97), 250)
+    _, why = settle(Runner(PRETRAINED, 0.531, 160), Runner(SCRATCH, 0.97, 32), 250)
 
     assert say(why) == (
-        "cnn was chosen: in a short race on 250 validation pictures it got 97.0 % right at 48 pixels, "
+        "cnn was chosen: in a short race on 250 validation pictures it got 97.0 % right at 32 pixels, "
         "mobilenetv2 53.1 % at 160."
     )
 
