@@ -35,8 +35,8 @@ from training.splitting import Split
 MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
 FROM_SCRATCH_SECONDS = 30.0  # of learning; reading and tracing come on top
 FROM_SCRATCH_EPOCHS = 12  # at most
-# What shows in so few epochs how well a network could learn: traffic signs came to 0.76 of the validation pictures after 12,
-# and in the same time to 0.27 after 8 with the settings of a long training.
+# What shows in few epochs how well a network could learn: of traffic signs 0.76 of the validation pictures after 12,
+# and in the same time 0.27 after 8 with the settings of a long training.
 SPRINT: dict[str, Any] = {
     "image_size": 32,
     "augmentation_strength": 0.4,
