@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -263,3 +264,21 @@ def test_an_import_whose_recognizer_has_been_deleted_is_not_read(upload: UploadZ
     imports.carry_out(number)
 
     assert not PictureImport.objects.exists()
+
+
+def test_near_duplicates_are_looked_for_as_soon_as_an_import_is_read(recognizer: Recognizer, upload: UploadZip) -> None:
+    read(upload(shapes_zip(3)))
+
+    assert recognizer.pictures.exists()
+    assert not recognizer.pictures.filter(group="").exists()
+
+
+def test_an_import_stands_where_that_breaks_off(
+    recognizer: Recognizer, upload: UploadZip, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(imports, "group_pictures", Mock(side_effect=RuntimeError("no memory")))
+
+    row = read(upload(shapes_zip(3)))
+
+    assert (row.state, row.num_taken) == (PictureImport.State.DONE, recognizer.pictures.count())
+    assert "still to be looked for" in caplog.text

@@ -77,4 +77,6 @@ def test_what_was_imported_before_learns_its_object_from_a_later_table(recognize
     imported(recognizer, tmp_path, "--groups", tmp_path / "objects.csv")
 
     assert sources(recognizer) == ["sign 1", "sign 1", ""]
-    assert recognizer.pictures.filter(group="").count() == 2
+    regrouped = set(recognizer.pictures.filter(source="sign 1").values_list("group", flat=True))
+    assert len(regrouped) == 1
+    assert "looked for" not in regrouped

@@ -199,6 +199,7 @@ EVERYTHING = AUGMENTED.changed(
 FINE_TUNED = TrainingConfig.for_network(
     "mobilenetv2", {"image_size": 32, "epochs": 3, "head_epochs": 1, "batch_size": 16, "augmentation": ("flip",)}
 )
+GENTLY_TUNED = FINE_TUNED.changed({"fine_tune_batch_norm": False, "weight_averaging": 0.98})
 
 
 @pytest.mark.parametrize(
@@ -207,6 +208,7 @@ FINE_TUNED = TrainingConfig.for_network(
         pytest.param(AUGMENTED, [(0, 5), (0, 9), (1, 0), (2, 13)], id="within epochs and at the end of one"),
         pytest.param(EVERYTHING, [(0, 3), (1, 0), (1, 5)], id="with averaged weights, blending and a plateau"),
         pytest.param(FINE_TUNED, [(0, 2), (1, 0), (1, 1)], id="before, at and after the change of phase"),
+        pytest.param(GENTLY_TUNED, [(0, 2), (1, 1), (2, 0)], id="fine-tuned as what resembles ImageNet is"),
     ],
 )
 def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
