@@ -47,7 +47,7 @@ ALLOWED_LAYERS = frozenset(
     Conv2D DepthwiseConv2D SeparableConv2D ZeroPadding2D Cropping2D Add Multiply Concatenate
     BatchNormalization LayerNormalization MaxPooling2D AveragePooling2D GlobalAveragePooling2D
     RandomFlip RandomRotation RandomZoom RandomTranslation RandomShear RandomContrast RandomBrightness RandomInvert
-    RandomHue RandomSaturation RandomErasing
+    RandomHue RandomSaturation RandomGaussianBlur RandomErasing
     """.split()
 )
 

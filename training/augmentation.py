@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageFilter
 
 from training.config import TrainingConfig
 from training.images import Pixels
@@ -102,6 +102,8 @@ def moved(pixels: Pixels, by: Matrix) -> Pixels:
 def _coloured(pixels: Pixels, name: str, strength: float, chance: Chance) -> Pixels:
     if name == "invert":
         return 255 - pixels if chance.random() < 0.5 else pixels
+    if name == "blur":
+        return _blurred(pixels, 0.04 * strength, chance)
     if name == "erasing":
         return _erased(pixels, min(0.12 * strength, 0.4), chance)
     if name == "colour":
@@ -126,6 +128,14 @@ def _tinted(pixels: Pixels, strength: float, chance: Chance) -> Pixels:
     factors = chance.uniform(1 - 0.05 * strength, 1 + 0.05 * strength, 3)
     channels = [_table(saturated[..., i], factors[i], 0, 0) for i in range(3)]
     return np.stack(channels, axis=-1)
+
+
+def _blurred(pixels: Pixels, most: float, chance: Chance) -> Pixels:
+    """In a half of the pictures out of focus, or from afar, by up to a share of the side."""
+    if chance.random() < 0.5:
+        return pixels
+    radius = chance.uniform(0, most) * pixels.shape[0]
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
 
 
 def _erased(pixels: Pixels, most: float, chance: Chance) -> Pixels:

@@ -45,7 +45,7 @@ FINE_TUNINGS = ("none", "upper", "whole")
 PRECISIONS = ("auto", "float32", "mixed")
 AUGMENTATIONS = (
     *("flip", "vertical_flip", "rotation", "zoom", "translation", "shear"),
-    *("contrast", "brightness", "colour", "erasing", "invert"),
+    *("contrast", "brightness", "colour", "blur", "erasing", "invert"),
 )
 RETIRED = frozenset({"validation_share", "test_share"})  # settings of earlier releases; the recognizer has them now
 

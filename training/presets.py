@@ -45,7 +45,7 @@ _FROM_SCRATCH: dict[str, dict[str, Any]] = {
         "dropout": 0.3,
         "initialization": "he_normal",
         "weight_averaging": 0.99,
-        "augmentation": ("translation", "rotation", "zoom", "shear", "contrast", "brightness", "colour"),
+        "augmentation": ("translation", "rotation", "zoom", "shear", "contrast", "brightness", "colour", "blur"),
     },
     "googlenet": {"image_size": 96, "label_smoothing": 0.1},
 }

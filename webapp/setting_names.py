@@ -66,6 +66,7 @@ CHOICES = {
     "contrast": _("contrast"),
     "brightness": _("brightness"),
     "colour": _("colour"),
+    "blur": _("blur"),
     "erasing": _("erasing"),
     "invert": _("invert"),
     # schedules

@@ -31,7 +31,7 @@ def random_layers(name: str, config: TrainingConfig) -> list[layers.Layer]:
 
     turned by up to 18°, zoomed by up to a quarter, moved by up to 15 % of the side, sheared by up to a quarter,
     contrast by up to 20 %, brightness by up to 15 % of white, hue by up to 5 % of its circle, saturation by up to 40 %,
-    an eighth of the picture erased in a half of them, a half inverted.
+    blurred, an eighth of the picture erased in a half of them, a half inverted.
     """
     strength, seed = config.augmentation_strength, config.seed
     moved = {"fill_mode": "nearest", "seed": seed}
@@ -50,6 +50,7 @@ def random_layers(name: str, config: TrainingConfig) -> list[layers.Layer]:
             layers.RandomHue((0.0, 0.05 * strength), **coloured),
             layers.RandomSaturation((0.5 - 0.15 * strength, 0.5 + 0.15 * strength), **coloured),
         ],
+        "blur": lambda: [layers.RandomGaussianBlur((0.0, 0.5), kernel_size=7, sigma=(0.1, 1.5 * strength), **coloured)],
         "erasing": lambda: [
             layers.RandomErasing((0.5, 0.5), scale=(0.02, min(0.12 * strength, 0.4)), fill_value=128.0, **coloured)
         ],
