@@ -92,11 +92,16 @@ def moved(pixels: Pixels, by: Matrix) -> Pixels:
     to_halves = _matrix(1 / half, 0, 0, 1 / half, -1, -1)
     to_pixels = _matrix(half, 0, 0, half, half + margin, half + margin)
     coefficients = (to_pixels @ by @ to_halves)[:2].ravel().tolist()
-    mean = tuple(int(each) for each in pixels[::EVERY, ::EVERY].mean(axis=(0, 1)))
+    mean = tuple(int(each) for each in _some_of(pixels).mean(axis=(0, 1)))
     picture = wide.transform(
         (side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR, fillcolor=mean
     )
     return np.asarray(picture)
+
+
+def _some_of(pixels: Pixels) -> Pixels:
+    """Enough of them for a mean colour."""
+    return pixels[::EVERY, ::EVERY]
 
 
 def _coloured(pixels: Pixels, name: str, strength: float, chance: Chance) -> Pixels:
@@ -109,9 +114,7 @@ def _coloured(pixels: Pixels, name: str, strength: float, chance: Chance) -> Pix
     if name == "colour":
         return _tinted(pixels, strength, chance)
     if name == "contrast":
-        return _table(
-            pixels, chance.uniform(1 - 0.2 * strength, 1 + 0.2 * strength), 0, float(pixels[::EVERY, ::EVERY].mean())
-        )
+        return _table(pixels, chance.uniform(1 - 0.2 * strength, 1 + 0.2 * strength), 0, float(_some_of(pixels).mean()))
     return _table(pixels, 1, chance.uniform(-0.15, 0.15) * strength * 255, 0)  # brightness
 
 

@@ -362,6 +362,11 @@ class TrainingConfig:
     def is_fine_tuned(self) -> bool:
         return self.has_pretrained_weights and self.pretrained
 
+    @property
+    def learns_only_its_last_layer(self) -> bool:
+        """The pretrained part stays as it is from the first epoch to the last."""
+        return self.is_fine_tuned and self.fine_tune == "none"
+
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)

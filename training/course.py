@@ -42,7 +42,7 @@ def phases(config: TrainingConfig) -> list[Phase]:
     """The stretches of a training, those without epochs left out."""
     if not config.is_fine_tuned:
         return [Phase(0, config.epochs, config.learning_rate)]
-    if config.fine_tune == "none":
+    if config.learns_only_its_last_layer:
         return [Phase(0, config.epochs, config.learning_rate, head_only=True)]
     both = [
         Phase(0, config.head_epochs, config.learning_rate, head_only=True),
@@ -106,8 +106,7 @@ class Course:
     @property
     def converted_body(self) -> ov.Model | None:
         """All of the network but its last layer for OpenVINO, where that is as it was when it was converted."""
-        is_frozen = self.config.is_fine_tuned and self.config.fine_tune == "none"
-        return self._frozen.body if is_frozen else None
+        return self._frozen.body if self.config.learns_only_its_last_layer else None
 
     @property
     def _seen(self) -> Pictures:

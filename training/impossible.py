@@ -70,7 +70,7 @@ def _refuse_empty_lists(config: TrainingConfig) -> None:
 
 
 def _refuse_too_many_head_epochs(config: TrainingConfig) -> None:
-    is_tuned_after_its_head = config.is_fine_tuned and config.fine_tune != "none"
+    is_tuned_after_its_head = config.is_fine_tuned and not config.learns_only_its_last_layer
     if is_tuned_after_its_head and config.head_epochs > config.epochs:
         raise WrongConfig(
             N_("head_epochs is %(head)d but there are only %(epochs)d epochs; make it at most that."),

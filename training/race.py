@@ -161,7 +161,7 @@ def as_mirrors_allow(
 
 def fine_tuned_as_far_as_fits(config: TrainingConfig, accuracies: FrozenAccuracies) -> TrainingConfig:
     """A config that moves the weights the further, the less the pictures are like ImageNet's."""
-    if not config.is_fine_tuned or config.fine_tune == "none" or math.isnan(accuracies.upside_down):
+    if not config.is_fine_tuned or config.learns_only_its_last_layer or math.isnan(accuracies.upside_down):
         return config
     return config.changed(UNLIKE_IMAGENET if accuracies.have_no_upright else LIKE_IMAGENET)
 

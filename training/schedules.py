@@ -23,7 +23,7 @@ def rates(config: TrainingConfig, steps_per_epoch: int, epochs: int | None = Non
     epochs = epochs or config.epochs
     if not config.is_fine_tuned:
         return list(phase_rates(config, config.learning_rate, steps_per_epoch, epochs))
-    head_epochs = epochs if config.fine_tune == "none" else min(config.head_epochs, epochs)
+    head_epochs = epochs if config.learns_only_its_last_layer else min(config.head_epochs, epochs)
     head = phase_rates(config, config.learning_rate, steps_per_epoch, head_epochs)
     rest = phase_rates(config, config.fine_tune_learning_rate, steps_per_epoch, epochs - head_epochs)
     return [*head, *rest]

@@ -122,8 +122,8 @@ def network_to_fit(config: TrainingConfig, num_classes: int, *, with_weights: bo
     """
     plain = replace(config, augmentation=(), pretrained=config.pretrained and with_weights)
     network = networks.build(plain, num_classes)
-    if config.is_fine_tuned and config.fine_tune == "none":
-        return network  # only its last layer learns
+    if config.learns_only_its_last_layer:
+        return network
     return accelerated(network, halves=config.precision != "float32" and has_bfloat16())
 
 

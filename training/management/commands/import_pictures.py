@@ -49,13 +49,13 @@ class Command(BaseCommand):
                 progress.show(f"{len(lines)} of {len(pictures)}")
             progress.end()
         self._report(lines)
-        group_pictures(recognizer, lambda share: progress.show(f"near-duplicates: {share:.0%}"))
-        progress.end()
         unmet = list(sources.unmet())
         for line in unmet[:MOST_NAMED]:
             self.stdout.write(f"{line.name}: {line.reason}")
         if len(unmet) > MOST_NAMED:
             self.stdout.write(f"{len(unmet) - MOST_NAMED} more rows of {NAME} name no picture of this import")
+        group_pictures(recognizer, lambda share: progress.show(f"near-duplicates: {share:.0%}"))
+        progress.end()
 
     def _report(self, lines: list[ReportLine]) -> None:
         refused = [line for line in lines if not line.is_taken]
