@@ -6,8 +6,11 @@ import io
 import random
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 
 from PIL import Image, ImageDraw
+
+from training.images import ingest
 
 SHAPES = ("circle", "square")
 
@@ -29,6 +32,17 @@ def encoded(picture: Image.Image, format: str = "PNG", **options: object) -> byt
     file = io.BytesIO()
     picture.save(file, format, **options)
     return file.getvalue()
+
+
+def kept_drawings(folder: Path, count: int) -> list[tuple[str, str, str]]:
+    """So many pictures of each shape as a recognizer keeps them, for `make_manifest`: file, SHA-256, class."""
+    pictures = []
+    for shape in SHAPES:
+        for number in range(count):
+            kept = ingest(encoded(draw(shape, number)))
+            (folder / f"{shape}-{number}.webp").write_bytes(kept.data)
+            pictures.append((f"{shape}-{number}.webp", kept.sha256, shape))
+    return pictures
 
 
 def zipped(members: Mapping[str, bytes]) -> bytes:

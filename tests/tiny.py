@@ -6,10 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from tests.drawings import SHAPES, draw, encoded
+from tests.drawings import kept_drawings
 from training.answers import ANSWERS_NAME
 from training.config import TrainingConfig
-from training.images import ingest
 from training.manifest import make_manifest
 
 CONFIG = TrainingConfig.for_network(
@@ -41,13 +40,7 @@ class Silent:
 def main(folder: Path) -> None:
     from training.trainer import train
 
-    pictures = []
-    for shape in SHAPES:
-        for number in range(PICTURES_PER_CLASS):
-            ingested = ingest(encoded(draw(shape, number)))
-            (folder / f"{shape}-{number}.webp").write_bytes(ingested.data)
-            pictures.append((f"{shape}-{number}.webp", ingested.sha256, shape))
-    manifest = make_manifest(folder, pictures)
+    manifest = make_manifest(folder, kept_drawings(folder, PICTURES_PER_CLASS))
     artifact = train(manifest, CONFIG, Silent(), folder=folder, cache_folder=folder / "cache", recognizer="shapes")
     facts = {
         "h5_sha256": artifact.h5.sha256,

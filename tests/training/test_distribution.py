@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.drawings import SHAPES, draw, encoded
+from tests.drawings import SHAPES, kept_drawings
 from tests.tiny import Silent
 from training.config import TrainingConfig
-from training.images import ingest
 from training.manifest import Manifest, make_manifest
 
 pytestmark = pytest.mark.keras
@@ -55,12 +54,7 @@ def main(folder: Path) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-    pictures = []
-    for shape in SHAPES:
-        for number in range(43):
-            kept = ingest(encoded(draw(shape, number)))
-            (folder / f"{shape}-{number}.webp").write_bytes(kept.data)
-            pictures.append((f"{shape}-{number}.webp", kept.sha256, shape))
+    pictures = kept_drawings(folder, 43)
     even, odd = make_manifest(folder, pictures), make_manifest(folder, pictures[:-1])
     facts = {
         "mlp on one": losses_of(even, MLP, 1),

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.drawings import draw, encoded
-from training.images import ingest, load_pixels
+from tests.drawings import kept_drawings
+from training.images import load_pixels
 from training.manifest import Manifest, make_manifest
 from training.pixel_cache import PixelFile, pixel_cache
 
@@ -16,13 +16,7 @@ SIDE = 24
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Manifest:
-    samples = []
-    for shape in ("circle", "square"):
-        for number in range(6):
-            kept = ingest(encoded(draw(shape, number)))
-            (tmp_path / f"{shape}-{number}.webp").write_bytes(kept.data)
-            samples.append((f"{shape}-{number}.webp", kept.sha256, shape))
-    return make_manifest(tmp_path, samples)
+    return make_manifest(tmp_path, kept_drawings(tmp_path, 6))
 
 
 def test_pixels_are_read_one_by_one_or_many_at_a_time_by_many_threads(manifest: Manifest, tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.drawings import SHAPES, draw, encoded
+from tests.drawings import kept_drawings
 from training.config import TrainingConfig
 from training.hardware import available_bytes
-from training.images import ingest
 from training.manifest import Manifest, make_manifest
 
 pytestmark = pytest.mark.keras
@@ -18,13 +17,7 @@ CONFIG = TrainingConfig.for_network(
 
 
 def manifest(folder: Path) -> Manifest:
-    pictures = []
-    for shape in SHAPES:
-        for number in range(10):
-            kept = ingest(encoded(draw(shape, number)))
-            (folder / f"{shape}-{number}.webp").write_bytes(kept.data)
-            pictures.append((f"{shape}-{number}.webp", kept.sha256, shape))
-    return make_manifest(folder, pictures)
+    return make_manifest(folder, kept_drawings(folder, 10))
 
 
 def test_a_rehearsal_takes_steps_and_foretells_the_rest(tmp_path: Path) -> None:

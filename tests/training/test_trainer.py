@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.drawings import SHAPES, draw, encoded
+from tests.drawings import kept_drawings
 from training.checkpoints import TrainingState, read_checkpoint
 from training.config import TrainingConfig
 from training.errors import BrokenArtifact
-from training.images import ingest
 from training.manifest import Manifest, make_manifest
 
 pytestmark = pytest.mark.keras
@@ -65,13 +64,7 @@ class Kept:
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     folder = tmp_path_factory.mktemp("shapes")
-    pictures = []
-    for shape in SHAPES:
-        for number in range(40):
-            kept = ingest(encoded(draw(shape, number)))
-            (folder / f"{shape}-{number}.webp").write_bytes(kept.data)
-            pictures.append((f"{shape}-{number}.webp", kept.sha256, shape))
-    return make_manifest(folder, pictures)
+    return make_manifest(folder, kept_drawings(folder, 40))
 
 
 @pytest.fixture(scope="module")
