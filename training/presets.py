@@ -29,7 +29,7 @@ _FINE_TUNED: dict[str, Any] = {
 _PRETRAINED: dict[str, dict[str, Any]] = {
     QUICK: {"image_size": 224, "fine_tune": "none", "epochs": 20, "head_epochs": 20, "views": 1},
     BALANCED: {**_FINE_TUNED, "image_size": 160, "epochs": 16, "head_epochs": 6, "views": 2},
-    THOROUGH: {**_FINE_TUNED, "image_size": 224, "epochs": 22, "head_epochs": 8, "views": 3},
+    THOROUGH: {**_FINE_TUNED, "image_size": 224, "epochs": 22, "head_epochs": 8, "views": 3, "mixup": 0.2},
 }
 _FROM_SCRATCH: dict[str, dict[str, Any]] = {
     "mlp": {"learning_rate": 1e-3, "weight_averaging": 0.98},
