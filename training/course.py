@@ -51,6 +51,17 @@ def phases(config: TrainingConfig) -> list[Phase]:
     return [phase for phase in both if phase.first < phase.last]
 
 
+def start_afresh(seed: int) -> None:
+    """Begin all chance at the seed, and forget what the process built before.
+
+    TensorFlow adds up gradients in the order of the layers' names, which Keras numbers through a process: after
+    `conv2d_99` comes `conv2d_100`, which sorts before it. Other last digits follow, and after some steps other weights;
+    seen with googlenet, whose maps go five ways.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+
+
 class Course:
     """Says for each phase what learns, and from what.
 

@@ -14,13 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from training import networks
 from training.config import TrainingConfig
-from training.course import Course, Phase, class_accuracy
+from training.course import Course, Phase, class_accuracy, start_afresh
 from training.devices import mirrored, prepare_device
 from training.errors import N_, Sentence, WeightsNotFound
 from training.features import frozen_in_openvino
@@ -96,7 +95,7 @@ def race(
         is_mirror_safe: whether a mirrored picture shows the same; None to see for itself, where it matters.
     Raises: UnreadablePicture if a kept file is damaged.
     """
-    keras.utils.set_random_seed(config.seed)
+    start_afresh(config.seed)
     device = prepare_device(config.precision)
     some = sample(manifest, MOST_PICTURES)
     kept = {"seed": config.seed, "precision": config.precision}

@@ -17,7 +17,7 @@ import numpy as np
 
 from training import storage
 from training.config import TrainingConfig
-from training.course import Course, Phase, class_accuracy, phases
+from training.course import Course, Phase, class_accuracy, phases, start_afresh
 from training.devices import mirrored, prepare_device
 from training.hardware import available_bytes
 from training.images import load_pixels
@@ -83,7 +83,7 @@ def rehearse(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> Reh
         folder: where a conversion may write for a moment.
     Raises: WeightsNotFound, UnreadablePicture.
     """
-    keras.utils.set_random_seed(config.seed)
+    start_afresh(config.seed)
     device = prepare_device(config.precision)
     few = _few(manifest, config)
     root = Path(manifest.root)

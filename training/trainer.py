@@ -27,7 +27,7 @@ from training.callbacks import (
 )
 from training.checkpoints import Best, TrainingState, read_checkpoint, write_checkpoint
 from training.config import TrainingConfig
-from training.course import Course, Phase, class_accuracy, phases
+from training.course import Course, Phase, class_accuracy, phases, start_afresh
 from training.devices import Device, mirrored, prepare_device
 from training.errors import N_, BrokenArtifact
 from training.images import Pixels
@@ -80,7 +80,7 @@ def train(
     """
     report.stage("preparing")
     begun = _read_begun(resume_from, manifest)
-    keras.utils.set_random_seed(config.seed)
+    start_afresh(config.seed)
     device = prepare_device(config.precision)
     report.device(device)
     cache = pixel_cache(manifest, config.image_size, cache_folder)

@@ -111,18 +111,25 @@ def test_an_epoch_reports_the_learning_rate_it_began_with(run: tuple[Any, Kept])
     assert rates[1:] == sorted(rates[1:], reverse=True)
 
 
-def test_the_same_seed_gives_the_same_weights_on_a_cpu(manifest: Manifest, tmp_path: Path) -> None:
-    import keras
-
-    from training.course import Course
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG.changed({"epochs": 1, "augmentation": ("zoom",)}),
+        TrainingConfig.for_network("googlenet", {"image_size": 64, "epochs": 1, "batch_size": 8, "augmentation": ()}),
+    ],
+    ids=["cnn", "googlenet"],
+)
+def test_the_same_seed_gives_the_same_weights_on_a_cpu(
+    config: TrainingConfig, manifest: Manifest, tmp_path: Path
+) -> None:
+    from training.course import Course, start_afresh
     from training.pixel_cache import pixel_cache
     from training.trainer import fit, network_to_fit
 
-    config = CONFIG.changed({"epochs": 1, "augmentation": ("zoom",)})
     cache = pixel_cache(manifest, config.image_size, tmp_path)
 
     def weights() -> list[np.ndarray]:
-        keras.utils.set_random_seed(config.seed)
+        start_afresh(config.seed)
         network = network_to_fit(config, 2)
         fit(Course(network, cache, manifest, config, tmp_path), Kept())
         return network.get_weights()
