@@ -1,0 +1,36 @@
+"""How well does a rehearsal foretell the training?
+
+    KERAS_HOME=../shared/keras_home python -m benchmarks.rehearsal ../shared/data/animals FOLDER [PRESET …]
+
+For each preset (balanced by default) the twenty steps are taken as the page asks for them, in a process of their own;
+then the training itself runs, from the start of `manage.py train` to its version. Nothing else may run beside.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.installation import open_installation, recognizer_of, train
+
+
+def main(pictures: Path, folder: Path, presets: list[str]) -> None:
+    open_installation(folder)
+    from training import process
+    from training.models import Job
+    from training.presets import preset_config
+
+    recognizer = recognizer_of(pictures)
+    for preset in presets:
+        _, seconds = train(recognizer, "--preset", preset, "--network", "mobilenetv2")  # settles the split as well
+        config = preset_config(preset, "mobilenetv2", num_pictures=recognizer.pictures.filter(split="train").count())
+        params = {"config": config.to_dict(), "batch_size": config.batch_size}
+        job = Job.objects.create(recognizer=recognizer, kind=Job.Kind.REHEARSAL, params=params)
+        process.carry_out(job)
+        job.refresh_from_db()
+        foretold = float(job.result["expected_seconds"])
+        print(f"{preset}: {foretold:.0f} s foretold, {seconds:.0f} s in truth; {foretold / seconds:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or ["balanced"])
