@@ -2,8 +2,8 @@
 
     KERAS_HOME=../shared/keras_home python -m benchmarks.rehearsal ../shared/data/animals FOLDER [PRESET …]
 
-For each preset (balanced by default) the twenty steps are taken as the page asks for them, in a process of their own;
-then the training itself runs, from the start of `manage.py train` to its version. Nothing else may run beside.
+For each preset (balanced by default) the training runs, from the start of `manage.py train` to its version; then the
+twenty steps are taken as the page asks for them, in a process of their own. Nothing else may run beside.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def compiled(model: ov.Model, output: str, streams: int) -> Network:
     """
     import openvino as ov
 
-    meet_numpy()
+    _meet_numpy()
     # One stream of one thread a core: measured, the most answers a second. Without the hint it would be bfloat16.
     settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
     network = ov.Core().compile_model(model, "CPU", settings)
@@ -80,7 +80,7 @@ def compiled(model: ov.Model, output: str, streams: int) -> Network:
     return answer
 
 
-def meet_numpy() -> None:
+def _meet_numpy() -> None:
     """Let OpenVINO look NumPy up, in one thread.
 
     It does so at the first array it hands out. Where two threads ask for that one at once, each waits for what the
