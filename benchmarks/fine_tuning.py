@@ -1,12 +1,12 @@
 """How long until garbage is told apart as well: ours, plain PyTorch, and Keras as its guides have it.
 
     KERAS_HOME=../shared/keras_home python -m benchmarks.fine_tuning ../shared/data/garbage FOLDER \\
-        [--torch PYTHON] [--rounds 1] [--preset balanced] [--set NAME=VALUE …]
+        [--torch PYTHON] [--rounds 1] [--preset balanced] [--set NAME=VALUE …] [--keras-rate RATE] [--torch-rate RATE]
 
 PYTHON is an interpreter with torch 2.13, h5py, numpy and Pillow. Ours is `manage.py train` from its start to its
 version; the accuracy that it reports on the test pictures is the mark. The others learn from the same training pictures
 and are tested after every epoch, off the clock: the first epoch that reaches the mark counts, which flatters them.
-All at the same image size, one after the other in each round.
+All at the same image size, one after the other in each round, at the rates of their tutorials unless others are given.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--epochs", type=int, default=12, help="of the others' fine-tuning, at most")
+    parser.add_argument("--keras-rate", type=float, default=1e-4, help="of its fine-tuning")
+    parser.add_argument("--torch-rate", type=float, default=0.008)
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     open_installation(options.folder)
@@ -44,11 +46,13 @@ def main() -> None:
         sides = export(version, options.folder)
         common = ["--image-size", str(size), "--epochs", str(options.epochs), "--seed", str(number)]
         keras = [sys.executable, str(RIVALS / "plain_keras.py"), str(sides), *common]
+        keras += ["--rate", str(options.keras_rate)]
         compare("Keras as in its guides", keras, mark, seconds)
         if options.torch:
             weights = Path(os.environ["KERAS_HOME"]) / "models" / _weights_name(size)
             script = str(RIVALS / "plain_torch.py")
             torch = [options.torch, script, str(sides / "pictures.json"), str(weights), *common]
+            torch += ["--rate", str(options.torch_rate)]
             compare("plain PyTorch", torch, mark, seconds)
 
 

@@ -1,10 +1,11 @@
 """MobileNetV2 as Keras's own guides train it: image_dataset_from_directory, augmentation layers, `fit` of all of it.
 
-    python benchmarks/rivals/plain_keras.py FOLDER [--image-size 160] [--head-epochs 5] [--epochs 8] [--frozen]
+    python benchmarks/rivals/plain_keras.py FOLDER [--image-size 160] [--head-epochs 5] [--epochs 8] [--rate 1e-4] \\
+        [--frozen]
 
 FOLDER holds train/ and test/ with a folder per class. The head learns first with the backbone frozen, then, unless
---frozen is given, everything. Needs nothing of the project but its packages. After each epoch it prints {"epoch",
-"seconds", "accuracy"}: seconds since its start without those of the testing.
+--frozen is given, everything, at that rate. Needs nothing of the project but its packages. After each epoch it prints
+{"epoch", "seconds", "accuracy"}: seconds since its start without those of the testing.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--head-epochs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=1e-4, help="of fine-tuning; by default that of the guide")
     parser.add_argument("--frozen", action="store_true")
     parser.add_argument("--no-augmentation", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
@@ -75,7 +77,7 @@ def main() -> None:
     _fit(network, train, options.head_epochs, 1e-3, testing)
     if not options.frozen:
         backbone.trainable = True
-        _fit(network, train, options.epochs, 1e-4, testing)
+        _fit(network, train, options.epochs, options.rate, testing)
 
 
 def _fit(network: keras.Model, train: Any, epochs: int, rate: float, testing: Testing) -> None:

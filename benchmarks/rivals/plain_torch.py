@@ -1,6 +1,7 @@
 """MobileNetV2 in plain PyTorch: the new last layer first, then all of it, as PyTorch's transfer-learning tutorial does.
 
-    python benchmarks/rivals/plain_torch.py PICTURES.json WEIGHTS.h5 [--image-size 160] [--head-epochs 5] [--epochs 12]
+    python benchmarks/rivals/plain_torch.py PICTURES.json WEIGHTS.h5 [--image-size 160] [--head-epochs 5] \\
+        [--epochs 12] [--rate 0.008]
 
 Needs torch, h5py, numpy and Pillow, none of the project. PICTURES.json is {"classes": n, "train": [[file, label], …],
 "test": [[file, label], …]}; WEIGHTS.h5 the ImageNet weights as Keras keeps them, copied over layer by layer. Pictures
@@ -28,7 +29,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 BATCH = 32
-RATE = 0.008
+TUTORIAL_RATE = 0.008
 BLOCKS = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
 
 
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--head-epochs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--rate", type=float, default=TUTORIAL_RATE)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
@@ -156,7 +158,7 @@ def main() -> None:
             is_head = epoch < options.head_epochs
             network.backbone.requires_grad_(not is_head)
             learning = network.head.parameters() if is_head else network.parameters()
-            optimizer = torch.optim.SGD(learning, RATE, momentum=0.9)
+            optimizer = torch.optim.SGD(learning, options.rate, momentum=0.9)
             schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.1)
         network.train()
         for batch in torch.randperm(len(x)).split(BATCH):
