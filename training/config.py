@@ -208,7 +208,10 @@ class TrainingConfig:
     )
     weight_averaging: float = setting(
         0.0,
-        N_("How slowly an average of the weights follows them; the average is what is kept. 0 keeps the weights."),
+        N_(
+            "How slowly an average of the weights follows them, over a tenth of the steps at most; the average is what "
+            "is kept. 0 keeps the weights."
+        ),
         minimum=0,
         maximum=0.9999,
     )

@@ -98,8 +98,9 @@ class Course:
     def compile(self, learner: keras.Model, phase: Phase, steps_per_epoch: int, accuracy: keras.Metric) -> None:
         """Give it the loss of the config, an optimizer with the rates of the phase, and averages as slow as fits."""
         follow_batches(learner, steps_per_epoch)
-        rate = make_schedule(self.config, phase.learning_rate, steps_per_epoch, phase.last - phase.first)
-        optimizer = make_optimizer(self.config, rate)
+        num_epochs = phase.last - phase.first
+        rate = make_schedule(self.config, phase.learning_rate, steps_per_epoch, num_epochs)
+        optimizer = make_optimizer(self.config, rate, steps_per_epoch * num_epochs)
         if heads := _heads(learner):
             learner.compile(
                 optimizer,

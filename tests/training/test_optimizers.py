@@ -90,6 +90,16 @@ def test_the_average_of_the_weights_follows_them_slowly() -> None:
     assert last < float(weight.numpy()) < 1
 
 
+def test_the_average_of_a_short_training_does_not_reach_back_to_its_start() -> None:
+    from training.optimizers import make_optimizer
+
+    averaging = config(weight_averaging=0.99)
+
+    assert make_optimizer(averaging, 0.1, num_steps=5000).ema_momentum == 0.99
+    assert make_optimizer(averaging, 0.1, num_steps=100).ema_momentum == pytest.approx(0.9)  # over ten steps or so
+    assert make_optimizer(averaging, 0.1, num_steps=5).ema_momentum == 0
+
+
 def test_class_numbers_and_shares_of_classes_have_the_same_loss() -> None:
     from training.optimizers import make_loss
 
