@@ -46,7 +46,7 @@ class Estimate:
 
     @property
     def expected(self) -> str:
-        """How long it should take, or why that is not known."""
+        """How long it should take, or that it is not known."""
         if self.job is None:
             return _("not measured yet")
         if self.job.state == Job.State.QUEUED:
@@ -54,12 +54,17 @@ class Estimate:
         if self.is_measuring:
             return _("being measured …")
         if not self.is_measured:
-            return _("could not be measured: %(why)s") % {"why": self.job.error}
+            return _("could not be measured")
         result = self.job.result
         return _("about %(duration)s on %(device)s") % {
             "duration": duration(result["expected_seconds"]),
             "device": result["device"],
         }
+
+    @property
+    def problem(self) -> str:
+        """Why it could not be measured; empty where it could or is not yet."""
+        return self.job.error if self.job is not None else ""
 
     @property
     def largest_batch(self) -> str:
@@ -103,6 +108,7 @@ class Estimate:
         return {
             "steps": self.steps,
             "expected": self.expected,
+            "problem": self.problem,
             "largest_batch": self.largest_batch,
             "stands_for": self.stands_for,
             "about_the_curve": self.about_the_curve,

@@ -31,9 +31,10 @@ export function keepEstimate(form, { send = sendForm, pause = sleep } = {}) {
 
 function show(form, answer) {
   const find = (name) => form.querySelector(`[data-${name}]`);
-  find("rehearsal").hidden = Boolean(answer.problem || answer.is_measuring || answer.is_measured);
-  if (answer.problem) {
-    form.querySelector('[data-text="expected"]').textContent = answer.problem;
+  find("rehearsal").hidden = Boolean(answer.refused || answer.is_measuring || answer.is_measured);
+  if (answer.refused) {
+    showText(form.querySelector('[data-text="expected"]'), "–");
+    showText(form.querySelector('[data-text="problem"]'), answer.refused);
     return;
   }
   for (const element of form.querySelectorAll("[data-text]")) showText(element, answer[element.dataset.text]);

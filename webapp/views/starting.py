@@ -131,7 +131,7 @@ def estimate(request: StaffRequest, slug: str) -> JsonResponse:
     recognizer = get_object_or_404(Recognizer, slug=slug)
     form = _sent_form(request.POST if request.method == "POST" else request.GET, recognizer)
     if not form.is_valid():
-        return JsonResponse({"problem": " ".join(sentences(form))})
+        return JsonResponse({"refused": " ".join(sentences(form))})
     if request.method == "POST":
         rehearse(recognizer, form.request().config, form.plan.num_pictures, request.user)
     return JsonResponse(_estimate(form).to_json())
