@@ -14,7 +14,7 @@ from training.models import Job
 from training.run_requests import RunRequest
 from training.schedules import rates
 from webapp.plans import Plan
-from webapp.setting_names import NETWORKS
+from webapp.setting_names import NETWORKS, in_words
 from webapp.templatetags.figures import duration
 
 DRAWN_POINTS = 200  # at most, of the learning rate's curve
@@ -64,7 +64,7 @@ class Estimate:
     @property
     def problem(self) -> str:
         """Why it could not be measured; empty where it could or is not yet."""
-        return self.job.error if self.job is not None else ""
+        return in_words(self.job.error) if self.job is not None else ""
 
     @property
     def largest_batch(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -169,3 +170,16 @@ def said_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return pgettext("list", ", ").join(str(CHOICES.get(each, each)) for each in value) or "–"
     return CHOICES.get(value, value)
+
+
+def in_words(sentence: str) -> str:
+    """A sentence of the trainer's with the page's names of settings and choices: image_size becomes “Image size”.
+
+    A name of a single word may be a word of the sentence too ("only 5 epochs"); it is a setting where it stands first.
+    """
+    return _NAMES.sub(lambda name: f"“{_WORDS[name[0]]}”", sentence)
+
+
+_WORDS = {**CHOICES, **SETTINGS}
+_UNMISTAKABLE = "|".join(["pretrained", *(name for name in _WORDS if "_" in name)])
+_NAMES = re.compile(rf"^({'|'.join(SETTINGS)})(?![A-Za-z_])|(?<![A-Za-z_])({_UNMISTAKABLE})(?![A-Za-z_])")

@@ -7,9 +7,10 @@ from dataclasses import fields
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from training.config import NETWORKS, TrainingConfig
+from training.errors import WrongConfig
 from training.models import TrainingRun
 from training.run_requests import RunRequest
 from webapp import setting_names
@@ -20,6 +21,25 @@ from webapp.templatetags.figures import duration_of
 def test_every_setting_and_network_has_a_name():
     assert {each.name for each in fields(TrainingConfig)} <= set(setting_names.SETTINGS)
     assert set(NETWORKS) == set(setting_names.NETWORKS)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("epochs is “0”; expected 1 … 1000.", "“Epochs” is “0”; expected 1 … 1000."),
+        ("There are only 5 epochs.", "There are only 5 epochs."),
+        ("A larger image_size, or fewer filters.", "A larger “Image size”, or fewer filters."),
+        ("Put mobilenet_v2_image_size.h5 there.", "Put mobilenet_v2_image_size.h5 there."),
+    ],
+)
+def test_an_error_calls_settings_what_the_form_calls_them(sentence, said):
+    assert setting_names.in_words(sentence) == said
+
+
+def test_an_error_calls_settings_what_the_form_calls_them_in_chinese():
+    with translation.override("zh-hans"):
+        error = str(WrongConfig("%(name)s is “%(value)s”; expected %(expected)s.", name="epochs", value=0, expected=1))
+        assert setting_names.in_words(error) == "“轮数” 为“0”，应为 1。"
 
 
 @pytest.fixture

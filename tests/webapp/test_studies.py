@@ -94,14 +94,14 @@ def test_a_search_may_begin_from_an_earlier_run(staff_client: Client, recognizer
     ("values", "reason"),
     [
         ({"learning_rate": "0.1 .. 0.001"}, "from a smaller number to a larger one, not from 0.1 to 0.001"),
-        ({"learning_rate": "0 .. 1"}, "learning_rate is “0.0”; expected 1e-07 … 10"),
-        ({"learning_rate": "fast"}, "learning_rate is “fast”"),
+        ({"learning_rate": "0 .. 1"}, "“Learning rate” is “0.0”; expected 1e-07 … 10"),
+        ({"learning_rate": "fast"}, "“Learning rate” is “fast”"),
         ({"learning_rate": "0.1"}, "give at least two different choices"),
         ({"use_learning_rate": ""}, "Nothing is searched"),
         ({"max_runs": ""}, "Give a number of trials, or of minutes, or both"),
-        ({"use_optimizer": "on", "optimizer": ["sgd"]}, "optimizer: give at least two different choices"),
+        ({"use_optimizer": "on", "optimizer": ["sgd"]}, "“Optimizer”: give at least two different choices"),
         ({"use_optimizer": "on", "optimizer": ["sgd", "magic"]}, "magic is not one of the available choices"),
-        ({"use_momentum": "on", "momentum": "0.8 .. 0.9"}, "momentum changes nothing beside the other settings"),
+        ({"use_momentum": "on", "momentum": "0.8 .. 0.9"}, "“Momentum” changes nothing beside the other settings"),
         (
             {"use_image_size": "on", "image_size": "8 | 9", "use_filters": "on", "filters": "1,1,1,1,1 | 2,2,2,2,2"},
             "No combination of these can be trained",

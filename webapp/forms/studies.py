@@ -28,7 +28,7 @@ from webapp.forms.looks import WithLooks, dress
 from webapp.forms.training import what_a_gpu_run_meets
 from webapp.plans import Plan
 from webapp.preset_names import PRESETS
-from webapp.setting_names import CHOICES, SETTINGS
+from webapp.setting_names import CHOICES, SETTINGS, in_words
 
 MAIN_SETTINGS = ("learning_rate", "fine_tune_learning_rate", "batch_size", "dropout", "weight_decay", "optimizer")
 TICKED = ("learning_rate", "dropout")
@@ -109,7 +109,7 @@ class StudyForm(WithLooks, forms.Form):
             Plan.of(self.recognizer)
         except WrongConfig as error:
             name = error.params.get("name")
-            self.add_error(name if name in self.space and name in self.fields else None, str(error))
+            self.add_error(name if name in self.space and name in self.fields else None, in_words(str(error)))
         except TooFewPictures as error:
             self.add_error(None, str(error))
 
@@ -122,7 +122,7 @@ class StudyForm(WithLooks, forms.Form):
             try:
                 self.space[each.name] = self._part(each)
             except WrongConfig as error:
-                self.add_error(each.name, str(error))
+                self.add_error(each.name, in_words(str(error)))
 
     def _part(self, each: ConfigField) -> Part:
         over = self.cleaned_data.get(each.name)

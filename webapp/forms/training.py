@@ -20,7 +20,7 @@ from training.run_requests import KEPT_BY_THE_RACE, RunRequest, check_mirroring,
 from webapp.forms.looks import WithLooks, dress
 from webapp.plans import Plan
 from webapp.preset_names import PRESETS
-from webapp.setting_names import CHOICES, SETTINGS, said_value, settings_of
+from webapp.setting_names import CHOICES, SETTINGS, in_words, said_value, settings_of
 
 GROUPS = {
     _("Pictures"): ("image_size", "augmentation", "augmentation_strength", "mixup", "views"),
@@ -95,7 +95,7 @@ class TrainingForm(WithLooks, forms.Form):
             self.plan  # noqa: B018
         except WrongConfig as error:
             name = error.params.get("name")
-            self.add_error(name if name in self.fields else None, str(error))
+            self.add_error(name if name in self.fields else None, in_words(str(error)))
         except TooFewPictures as error:
             self.add_error(None, str(error))
 

@@ -7,9 +7,10 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from training.models import TrainingRun
-from webapp.setting_names import NETWORKS
+from webapp.setting_names import NETWORKS, in_words
 
 register = template.Library()
+register.filter(in_words)
 
 
 @register.filter
