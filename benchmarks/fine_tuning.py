@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--epochs", type=int, default=12, help="of the others' fine-tuning, at most")
-    parser.add_argument("--keras-rate", type=float, default=1e-4, help="of its fine-tuning")
-    parser.add_argument("--torch-rate", type=float, default=0.008)
+    parser.add_argument("--keras-rate", metavar="RATE", help="of its fine-tuning")
+    parser.add_argument("--torch-rate", metavar="RATE")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     open_installation(options.folder)
@@ -46,13 +46,13 @@ def main() -> None:
         sides = export(version, options.folder)
         common = ["--image-size", str(size), "--epochs", str(options.epochs), "--seed", str(number)]
         keras = [sys.executable, str(RIVALS / "plain_keras.py"), str(sides), *common]
-        keras += ["--rate", str(options.keras_rate)]
+        keras += ["--rate", options.keras_rate] if options.keras_rate else []
         compare("Keras as in its guides", keras, mark, seconds)
         if options.torch:
             weights = Path(os.environ["KERAS_HOME"]) / "models" / _weights_name(size)
             script = str(RIVALS / "plain_torch.py")
             torch = [options.torch, script, str(sides / "pictures.json"), str(weights), *common]
-            torch += ["--rate", str(options.torch_rate)]
+            torch += ["--rate", options.torch_rate] if options.torch_rate else []
             compare("plain PyTorch", torch, mark, seconds)
 
 

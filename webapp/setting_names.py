@@ -116,6 +116,11 @@ CHOICES = {
     "mixed": _("mixed, 16 and 32 bits"),
 }
 
+# Those of settings and choices that a sentence may have in it.
+_WORDS = {**CHOICES, **SETTINGS}
+_UNMISTAKABLE = "|".join(["pretrained", *(name for name in _WORDS if "_" in name)])
+_NAMES = re.compile(rf"^({'|'.join(SETTINGS)})(?![A-Za-z_])|(?<![A-Za-z_])({_UNMISTAKABLE})(?![A-Za-z_])")
+
 
 @dataclass(frozen=True)
 class Network:
@@ -178,8 +183,3 @@ def in_words(sentence: str) -> str:
     A name of a single word may be a word of the sentence too ("only 5 epochs"); it is a setting where it stands first.
     """
     return _NAMES.sub(lambda name: f"“{_WORDS[name[0]]}”", sentence)
-
-
-_WORDS = {**CHOICES, **SETTINGS}
-_UNMISTAKABLE = "|".join(["pretrained", *(name for name in _WORDS if "_" in name)])
-_NAMES = re.compile(rf"^({'|'.join(SETTINGS)})(?![A-Za-z_])|(?<![A-Za-z_])({_UNMISTAKABLE})(?![A-Za-z_])")

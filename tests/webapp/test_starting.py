@@ -248,8 +248,8 @@ def test_a_rehearsal_that_failed_says_why_and_may_be_asked_for_again(staff_clien
     )
 
     page = page_of(staff_client, "?preset=quick")
-    assert "could not be measured" in page
-    assert "Out of memory." in page
+    assert 'role="status">could not be measured</dd>' in page
+    assert 'role="status">Out of memory.</p>' in page
     assert rehearse(trainable, config, 10, staff) != job
 
 
