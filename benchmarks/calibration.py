@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.answers import Answers, read_answers
-from training.calibration import calibrated, fit_temperature, prediction_sets, reliability
+from training.evaluation.calibration import calibrated, fit_temperature, prediction_sets, reliability
+from training.evaluation.predictions import Answers, read_answers
 
 PARTINGS = 200
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from benchmarks.timing import median
 from training import networks
-from training.callbacks import BestWeights, Checkpointer
-from training.checkpoints import Best, read_checkpoint, write_checkpoint
-from training.config import TrainingConfig
+from training.config.training_config import TrainingConfig
+from training.trainer.callbacks import BestWeights, Checkpointer
+from training.trainer.checkpoints import Best, read_checkpoint, write_checkpoint
 
 
 def main(name: str, rounds: int) -> None:

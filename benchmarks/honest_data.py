@@ -34,9 +34,9 @@ from PIL import Image, ImageOps
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 django.setup()
 
-from training.duplicates import Groups, Link, Looked, joined, near_duplicates  # noqa: E402
-from training.images import fingerprint_of  # noqa: E402
-from training.splitting import Sample, Shares, split  # noqa: E402
+from training.data.images import fingerprint_of  # noqa: E402
+from training.data.splitting import Sample, Shares, split  # noqa: E402
+from training.library.duplicates import Groups, Link, Looked, joined, near_duplicates  # noqa: E402
 
 SYSTEMS = ("garbage", "animals", "pets", "eye", "rice", "traffic_signs", "mnist")
 CHANGES = ("smaller", "compressed", "cut", "mirrored")
@@ -148,8 +148,8 @@ def pairs(names: object) -> int:
 
 
 def labels(folder: Path) -> None:
-    from training import review
-    from training.suspects import out_of_fold, reduced, suspects
+    from training.evaluation.label_errors import out_of_fold, reduced, suspects
+    from training.library import review
 
     files = sorted((folder / "garbage").rglob("*.jpg"))
     keys = sorted({file.parent.name for file in files})

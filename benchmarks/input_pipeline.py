@@ -22,14 +22,14 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks.timing import median
-from training.config import TrainingConfig
-from training.course import Course, class_accuracy, phases
-from training.images import ingest, load_pixels
-from training.input_pipeline import shuffled
-from training.manifest import Manifest, make_manifest
-from training.pixel_cache import pixel_cache
-from training.presets import BALANCED, preset_config
-from training.trainer import network_to_fit
+from training.config.presets import BALANCED, preset_config
+from training.config.training_config import TrainingConfig
+from training.data.images import ingest, load_pixels
+from training.data.manifest import Manifest, make_manifest
+from training.data.pixel_cache import pixel_cache
+from training.trainer.input_pipeline import shuffled
+from training.trainer.phases import Course, class_accuracy, phases
+from training.trainer.train import network_to_fit
 
 PICTURES = 640
 CONFIGS = {

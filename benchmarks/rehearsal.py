@@ -16,9 +16,9 @@ from benchmarks.installation import open_installation, recognizer_of, train
 
 def main(pictures: Path, folder: Path, presets: list[str]) -> None:
     open_installation(folder)
-    from training import process
+    from training.config.presets import preset_config
     from training.models import Job
-    from training.presets import preset_config
+    from training.runs import supervisor
 
     recognizer = recognizer_of(pictures)
     for preset in presets:
@@ -26,7 +26,7 @@ def main(pictures: Path, folder: Path, presets: list[str]) -> None:
         config = preset_config(preset, "mobilenetv2", num_pictures=recognizer.pictures.filter(split="train").count())
         params = {"config": config.to_dict(), "batch_size": config.batch_size}
         job = Job.objects.create(recognizer=recognizer, kind=Job.Kind.REHEARSAL, params=params)
-        process.carry_out(job)
+        supervisor.carry_out(job)
         job.refresh_from_db()
         foretold = float(job.result["expected_seconds"])
         print(f"{preset}: {foretold:.0f} s foretold, {seconds:.0f} s in truth; {foretold / seconds:.2f}", flush=True)

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from training.images import ingest
-from training.manifest import Manifest, make_manifest
-from training.starter import STARTER_CONFIG, digit_pictures
+from training.data.images import ingest
+from training.data.manifest import Manifest, make_manifest
+from training.library.starter import STARTER_CONFIG, digit_pictures
 
 CANVAS = 280
 
@@ -41,8 +41,8 @@ def main(foreign: Path, seed: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest = write_pictures(folder)
-        from training.artifact import load_network
-        from training.trainer import train
+        from training.artifacts.h5 import load_network
+        from training.trainer.train import train
 
         artifact = train(manifest, config, Silent(), folder=folder, cache_folder=folder)
         seconds = time.monotonic() - began

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from classifier.answer import Answer, ranked
 from classifier.errors import EngineUnavailable, NoVersion
 from classifier.models import FailedOpening
-from training.artifact import Golden, Network, load_network
+from training.artifacts.h5 import Golden, Network, load_network
+from training.data.images import Source, load_pixels
 from training.errors import N_, BrokenArtifact, Sentence
-from training.images import Source, load_pixels
 from training.models import ModelVersion, Recognizer
 
 log = logging.getLogger(__name__)

@@ -25,11 +25,11 @@ from hypothesis import settings as hypothesis_settings
 from classifier.engine import engine
 from tests import tiny
 from tests.drawings import SHAPES, draw, encoded, zipped
-from training.answers import ANSWERS_NAME
-from training.artifact import H5_NAME, TWIN_NAMES, sha256_of
-from training.images import ingest
+from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of
+from training.data.images import ingest
+from training.evaluation.predictions import ANSWERS_NAME
+from training.library.pictures import add_picture
 from training.models import ModelVersion, Picture, Recognizer, TrainingRun
-from training.pictures import add_picture
 
 ROOT = Path(__file__).parent.parent
 

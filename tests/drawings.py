@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from training.images import ingest
+from training.data.images import ingest
 
 SHAPES = ("circle", "square")
 

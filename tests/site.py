@@ -97,7 +97,7 @@ class Site:
     def pids(self, role: str, name: str = "") -> list[int]:
         """The processes of a role that live now, not those that keep them running; `name` tells one worker apart."""
         found = [(pid, command) for pid, command in self._ours() if re.search(ROLES[role], command)]
-        return [pid for pid, command in found if name in command and "keep.py" not in command]
+        return [pid for pid, command in found if name in command and "keeper.py" not in command]
 
     def keeper_of(self, pid: int) -> int:
         """The process that would start it again."""

@@ -18,43 +18,43 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("training", "classifier", "webapp")
 HAND_OVER = {
     "training.models",
-    "training.artifact",
-    "training.calibration",
-    "training.images",
+    "training.artifacts.h5",
+    "training.evaluation.calibration",
+    "training.data.images",
     "training.errors",
-    "training.evaluation",
+    "training.evaluation.metrics",
 }
 MAY_IMPORT_TENSORFLOW = {
     "training.acceleration",
-    "training.artifact",
-    "training.callbacks",
-    "training.course",
+    "training.artifacts.h5",
+    "training.trainer.callbacks",
+    "training.trainer.phases",
     "training.devices",
     "training.hardware",
-    "training.features",
-    "training.lessons",
-    "training.inspection",
+    "training.trainer.backbone_features",
+    "training.trainer.batches",
+    "training.trainer.inspection",
     "training.networks",
     "training.networks.applications",
     "training.networks.augmentation",
     "training.networks.googlenet",
     "training.networks.parts",
     "training.networks.scratch",
-    "training.optimizers",
-    "training.race",
-    "training.rehearsal",
-    "training.review",
-    "training.runs",
-    "training.trainer",
-    "training.twins",
+    "training.trainer.optimizers",
+    "training.trainer.network_selection",
+    "training.trainer.dry_run",
+    "training.library.review",
+    "training.runs.training_run",
+    "training.trainer.train",
+    "training.artifacts.serving_model",
     "classifier.engine",
 }
 ONLY_INSIDE_FUNCTIONS = {
-    "training.artifact",
+    "training.artifacts.h5",
     "training.devices",
     "training.hardware",
-    "training.runs",
-    "training.twins",
+    "training.runs.training_run",
+    "training.artifacts.serving_model",
     "classifier.engine",
 }
 FORBIDDEN_WORDS = {"safe_mode", "enable_unsafe_deserialization", "allow_pickle", "Lambda"}
@@ -178,9 +178,9 @@ def test_only_one_module_opens_or_resizes_pictures() -> None:
     for name, tree in MODULES.items():
         uses_pillow = any(belongs_to(module, {"PIL"}) for module in imported(tree))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and uses_pillow and name != "training.images":
+            if isinstance(node, ast.Attribute) and uses_pillow and name != "training.data.images":
                 opens = node.attr == "open" and isinstance(node.value, ast.Name) and node.value.id == "Image"
-                resizes = node.attr in ("resize", "thumbnail", "draft") and name != "training.starter"
+                resizes = node.attr in ("resize", "thumbnail", "draft") and name != "training.library.starter"
                 if opens or resizes:
                     wrong.add((name, node.attr))
         if any(belongs_to(module, {"cv2", "imageio", "skimage", "torchvision"}) for module in imported(tree)):

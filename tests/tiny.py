@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from tests.drawings import kept_drawings
-from training.answers import ANSWERS_NAME
-from training.config import TrainingConfig
-from training.manifest import make_manifest
+from training.config.training_config import TrainingConfig
+from training.data.manifest import make_manifest
+from training.evaluation.predictions import ANSWERS_NAME
 
 CONFIG = TrainingConfig.for_network(
     "cnn",
@@ -38,7 +38,7 @@ class Silent:
 
 
 def main(folder: Path) -> None:
-    from training.trainer import train
+    from training.trainer.train import train
 
     manifest = make_manifest(folder, kept_drawings(folder, PICTURES_PER_CLASS))
     artifact = train(manifest, CONFIG, Silent(), folder=folder, cache_folder=folder / "cache", recognizer="shapes")

@@ -13,6 +13,6 @@ if __name__ == "__main__":
     os.nice(NICENESS)
     django.setup()
 
-    from training.work import main  # its rows want Django set up
+    from training.runs.trainer_process import main  # its rows want Django set up
 
     sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))

@@ -7,17 +7,19 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from training import imports, process, queue, reconciler, retention
+from training import queue
 from training.hardware import this_machine
+from training.library import imports
 from training.models import Job, Study, TrainingRun
-from training.workers import presence
+from training.runs import reconciler, retention, supervisor
+from training.runs.presence import presence
 
 
 @shared_task(name=queue.TRAIN_RUN, bind=True)
 def train_run(task: Any, run_id: int) -> None:
     run = TrainingRun.objects.filter(pk=run_id).first()
     owner = task.request.hostname or ""
-    if run is not None and process.carry_out(run, owner=owner, has_gpu=this_machine().has_gpu):
+    if run is not None and supervisor.carry_out(run, owner=owner, has_gpu=this_machine().has_gpu):
         for study in Study.objects.concerned_by(run):
             study.move_on()
         retention.follow(retention.FOLDER_RULES)  # the clock may be on another machine
@@ -27,7 +29,7 @@ def train_run(task: Any, run_id: int) -> None:
 def carry_out_job(task: Any, job_id: int) -> None:
     job = Job.objects.filter(pk=job_id).first()
     if job is not None:
-        process.carry_out(job, owner=task.request.hostname or "")  # no job waits for a GPU, so none is looked for
+        supervisor.carry_out(job, owner=task.request.hostname or "")  # no job waits for a GPU, so none is looked for
         retention.follow(retention.FOLDER_RULES)
 
 
@@ -58,7 +60,7 @@ def take_up_work(sender: Any, **kwargs: Any) -> None:
 @worker_shutting_down.connect
 def stop_training(**kwargs: Any) -> None:
     """A worker that goes away ends its trainer and queues the run again."""
-    process.stopping.set()
+    supervisor.stopping.set()
 
 
 @worker_shutdown.connect

@@ -8,11 +8,11 @@ from django.http import HttpRequest
 from classifier.answer import Answer
 from classifier.engine import engine
 from classifier.errors import EngineUnavailable, NoVersion
+from training.data.images import MAX_UPLOAD_BYTES
 from training.errors import NotComparable, StillInUse, TrainingError
-from training.images import MAX_UPLOAD_BYTES
 from training.models import Recognizer
 from webapp.errors import NoPicture, TooLarge
-from webapp.metrics import count_answer, count_refusal
+from webapp.operations.metrics import count_answer, count_refusal
 
 MAX_REQUEST_BYTES = MAX_UPLOAD_BYTES + 100_000  # the form around the picture
 STATUSES = {TooLarge: 413, NoVersion: 409, StillInUse: 409, NotComparable: 409, EngineUnavailable: 503}

@@ -22,16 +22,16 @@ from ninja.files import UploadedFile
 from ninja.security import SessionAuth
 
 from classifier.models import Prediction
-from training.comparison import Verdict
-from training.config import TrainingConfig
+from training.config.presets import PRESETS
+from training.config.training_config import TrainingConfig
 from training.errors import N_, TrainingError, WrongConfig
+from training.evaluation.comparison import Verdict
 from training.models import ModelVersion, Recognizer, TrainingRun
-from training.presets import PRESETS
-from training.run_requests import RunRequest
+from training.runs.requests import RunRequest
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import NoPicture, TooLarge
 from webapp.guards import StaffRequest
-from webapp.metrics import count_refusal
+from webapp.operations.metrics import count_refusal
 
 
 class StaffSession(SessionAuth):

@@ -11,11 +11,11 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from ninja import Body, Router, Schema, Status
 
+from training.config.search_space import values_in
 from training.errors import N_, WrongConfig
 from training.models import Recognizer, Study, TrainingRun
-from training.run_requests import RunRequest
-from training.search_space import values_in
-from training.study_requests import StudyRequest
+from training.runs.requests import RunRequest
+from training.runs.search_requests import StudyRequest
 from webapp.api import Refusal
 from webapp.guards import StaffRequest
 

@@ -20,7 +20,7 @@ class LookAround(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         from training.outages import AWAY
-        from training.reconciler import reconcile  # its rows want Django set up
+        from training.runs.reconciler import reconcile  # its rows want Django set up
 
         try:
             reconcile()

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from webapp.embedded_redis import server_program
+from webapp.operations.embedded_redis import server_program
 
 
 @register()

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from webapp.logs import FORMATS
+from webapp.operations.logs import FORMATS
 
 T = TypeVar("T")
 BASE_DIR = Path(__file__).resolve().parent.parent

@@ -1,7 +1,7 @@
 """What the site itself refuses: pictures before they are looked at, and backups."""
 
+from training.data.images import MAX_UPLOAD_BYTES
 from training.errors import N_, TrainingError, UnreadablePicture
-from training.images import MAX_UPLOAD_BYTES
 
 
 class NoPicture(UnreadablePicture):

@@ -9,7 +9,7 @@ import logging
 import os
 from typing import Any
 
-from webapp.logs import logging_config
+from webapp.operations.logs import logging_config
 
 bind = f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
 workers = 1

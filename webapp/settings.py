@@ -8,9 +8,9 @@ from typing import Any
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 
-from webapp.embedded_redis import socket_url
 from webapp.environment import BASE_DIR, Environment, s3_options
-from webapp.logs import logging_config
+from webapp.operations.embedded_redis import socket_url
+from webapp.operations.logs import logging_config
 
 ENVIRONMENT = Environment.read()
 
@@ -143,7 +143,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENVIRONMENT.https
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked from inside, past the proxy
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https else None
 
-# --- uploads: what a single picture may be is said in training/images.py
+# --- uploads: what a single picture may be is said in training/data/images.py
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "tmp"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
@@ -172,4 +172,4 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps nothing on disk that a 
 
 LOGGING = logging_config(ENVIRONMENT.log_format)
 if ENVIRONMENT.log_format == "json":
-    LOGGING_CONFIG = "webapp.logs.configure_json"
+    LOGGING_CONFIG = "webapp.operations.logs.configure_json"

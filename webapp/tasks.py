@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from webapp import cleaning
+from webapp.operations import cleaning
 
 
 @shared_task(name="webapp.clean_up")

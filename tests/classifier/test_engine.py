@@ -19,9 +19,9 @@ from classifier.engine import Engine, OpenVersion, open_h5, open_twin
 from classifier.errors import EngineUnavailable, NoVersion
 from classifier.models import FailedOpening
 from tests.drawings import SHAPES, draw, encoded
-from training.artifact import Network, sha256_of
+from training.artifacts.h5 import Network, sha256_of
+from training.data.images import load_pixels
 from training.errors import BrokenArtifact, UnreadablePicture
-from training.images import load_pixels
 from training.models import ModelVersion, Recognizer
 
 MakeVersion = Callable[[Recognizer], ModelVersion]

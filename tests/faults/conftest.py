@@ -12,10 +12,10 @@ from django.conf import settings
 
 from tests.site import ROOT, Site, environment
 from training import queue
-from training.config import TrainingConfig
+from training.config.training_config import TrainingConfig
 from training.models import Picture, Recognizer, TrainingRun
 from webapp.celery import app
-from webapp.embedded_redis import socket_url
+from webapp.operations.embedded_redis import socket_url
 
 SEND = celery.app.base.Celery.send_task  # before the tests' fixtures put something in its place
 SECOND_WORKER = "train@%h", "train2@%h"

@@ -15,8 +15,8 @@ from django.conf import settings
 from classifier.engine import engine
 from tests.disks import mounted
 from tests.faults.campaign import record, rounds
-from training import process
 from training.models import ModelVersion, Recognizer, TrainingRun
+from training.runs import supervisor
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
 
@@ -71,7 +71,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_the_old_version_stays(
     if folder == "files/versions":
         engine.classify(version.recognizer, picture_bytes())  # its files are below the mount
     with mounted(Path(settings.DATA_DIR) / folder, size):
-        process.carry_out(run)
+        supervisor.carry_out(run)
 
         run.refresh_from_db()
         assert (run.state, "No space left on the disk" in run.error) == (TrainingRun.State.FAILED, True), run.error

@@ -16,9 +16,9 @@ from django.conf import settings
 
 from tests.faults.campaign import record, rounds
 from tests.faults.conftest import SHORT
-from training import process
-from training.config import TrainingConfig
+from training.config.training_config import TrainingConfig
 from training.models import TrainingRun
+from training.runs import supervisor
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
 
@@ -28,7 +28,7 @@ HEAVY = TrainingConfig.for_network("mlp", {"image_size": 24, "epochs": 6, "batch
 
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.01)
 
 
 class Killer:
@@ -83,7 +83,7 @@ def _unfinished(run: TrainingRun) -> Iterator[Path]:
 def train_and_kill(run: TrainingRun, killer: Killer) -> TrainingRun:
     """Attempt after attempt, as a worker makes them."""
     while not run.has_ended:
-        assert process.carry_out(run, killer)
+        assert supervisor.carry_out(run, killer)
         run.refresh_from_db()
     return run
 
@@ -120,7 +120,7 @@ def weights(run: TrainingRun) -> list[np.ndarray]:
 
 def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(start_run: Callable[..., TrainingRun]) -> None:
     unbroken = start_run()
-    process.carry_out(unbroken)
+    supervisor.carry_out(unbroken)
     unbroken.refresh_from_db()
 
     broken = train_and_kill(start_run(), Killer(lambda run: run.epochs_done >= 3))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks import mounted
-from training import process
+from training.runs import supervisor
 
 
 @pytest.fixture
@@ -21,6 +21,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def stopping(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Whether the worker that carries something out is going away; it looks more often than usual."""
     event = threading.Event()
-    monkeypatch.setattr(process, "stopping", event)
-    monkeypatch.setattr(process, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor, "stopping", event)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.1)
     return event

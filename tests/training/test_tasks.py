@@ -10,10 +10,11 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.utils import timezone
 
 from tests.drawings import shapes_zip
-from training import process, queue, storage, tasks
-from training.config import TrainingConfig
+from training import queue, storage, tasks
+from training.config.training_config import TrainingConfig
 from training.hardware import Hardware
 from training.models import Recognizer, TrainingRun
+from training.runs import supervisor
 
 
 @pytest.fixture
@@ -69,9 +70,9 @@ def test_a_worker_that_shuts_down_stops_its_training() -> None:
     try:
         worker_shutting_down.send(sender="worker", sig="TERM", how="Warm", exitcode=0)
 
-        assert process.stopping.is_set()
+        assert supervisor.stopping.is_set()
     finally:
-        process.stopping.clear()
+        supervisor.stopping.clear()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from classifier.models import Prediction
 from tests.webapp.uploads import BAD_FILES, upload
-from training.config import TrainingConfig
+from training.config.presets import preset_config
+from training.config.training_config import TrainingConfig
 from training.models import TrainingRun
-from training.presets import preset_config
 
 CLASSIFY = "/api/v1/recognizers/shapes/classify"
 RUNS = "/api/v1/recognizers/shapes/runs"

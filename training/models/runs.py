@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
-from training.artifact import check_files
-from training.config import TrainingConfig
+from training.artifacts.h5 import check_files
+from training.config.training_config import TrainingConfig
 from training.errors import say
 from training.models.leases import Leased, LeasedQuerySet
 from training.models.recognizers import Recognizer
@@ -21,8 +21,8 @@ from training.models.recognizers import Recognizer
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from training.callbacks import EpochResult
     from training.models.versions import ModelVersion
+    from training.trainer.callbacks import EpochResult
 
 
 class TrainingRunQuerySet(LeasedQuerySet):
@@ -48,7 +48,7 @@ class TrainingRun(Leased):
 
     recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="runs")
     config: models.JSONField[dict[str, Any]] = models.JSONField()
-    preset = models.CharField(max_length=10, blank=True)  # name in training.presets that the config began from
+    preset = models.CharField(max_length=10, blank=True)  # name in training.config.presets that the config began from
     is_network_open = models.BooleanField(default=False)  # a race picks network and settings before training begins
     choice_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # what the race came to
     publish_when_done = models.BooleanField(default=False)

@@ -11,12 +11,12 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from training import search_space
-from training.config import TrainingConfig
+from training.config import search_space
+from training.config.search_space import SearchSpace
+from training.config.training_config import TrainingConfig
 from training.errors import N_, TrainingError, say
 from training.models.runs import TrainingRun
 from training.models.workers import Worker
-from training.search_space import SearchSpace
 
 
 class StudyQuerySet(models.QuerySet["Study"]):

@@ -12,13 +12,13 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from training import storage
-from training.answers import ANSWERS_NAME, Answers, read_answers
-from training.artifact import H5_NAME, TWIN_NAMES, Golden, Network, check_files, read_checked, read_golden
-from training.calibration import Floats, calibrated, shortfalls
-from training.comparison import Comparison, Side, compare
+from training.artifacts.h5 import H5_NAME, TWIN_NAMES, Golden, Network, check_files, read_checked, read_golden
+from training.artifacts.serving_model import open_twin
 from training.errors import N_, BrokenArtifact, NotComparable, NotPublishable, Sentence, StillInUse, say
+from training.evaluation.calibration import Floats, calibrated, shortfalls
+from training.evaluation.comparison import Comparison, Side, compare
+from training.evaluation.predictions import ANSWERS_NAME, Answers, read_answers
 from training.models.recognizers import Recognizer
-from training.twins import open_twin
 
 
 class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):

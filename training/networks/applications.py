@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from training.config import APPLICATION_TITLES, TrainingConfig
+from training.config.training_config import APPLICATION_TITLES, TrainingConfig
 from training.errors import N_, WeightsNotFound
 from training.networks.augmentation import augmented
 from training.networks.parts import BATCH_NORM_MOMENTUM, on_maps, pixels_of

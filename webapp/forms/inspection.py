@@ -7,8 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from training.data.images import Ingested, ingest
 from training.errors import UnreadablePicture
-from training.images import Ingested, ingest
 from training.models import Picture, Recognizer
 from webapp.forms.looks import WithLooks
 from webapp.forms.pictures import ACCEPTED

@@ -13,11 +13,11 @@ from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from training import storage
-from training.archives import MAX_ARCHIVE_BYTES, count_members
+from training.data.archives import MAX_ARCHIVE_BYTES, count_members
+from training.data.images import MAX_UPLOAD_BYTES
 from training.errors import UnreadableArchive
-from training.images import MAX_UPLOAD_BYTES
+from training.library.pictures import MAX_KEY, Member
 from training.models import Recognizer
-from training.pictures import MAX_KEY, Member
 from webapp.forms.looks import WithLooks
 from webapp.forms.recognizers import check_key
 

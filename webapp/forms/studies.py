@@ -10,10 +10,7 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from training.config import NETWORKS, ConfigField, TrainingConfig, type_of
-from training.errors import TooFewPictures, WrongConfig
-from training.models import Recognizer
-from training.search_space import (
+from training.config.search_space import (
     LOGARITHMIC,
     Choices,
     Part,
@@ -23,12 +20,15 @@ from training.search_space import (
     settings_to_search,
     suggested,
 )
-from training.study_requests import MOST_MINUTES, MOST_RUNS, StudyRequest, check_search
+from training.config.training_config import NETWORKS, ConfigField, TrainingConfig, type_of
+from training.errors import TooFewPictures, WrongConfig
+from training.models import Recognizer
+from training.runs.search_requests import MOST_MINUTES, MOST_RUNS, StudyRequest, check_search
 from webapp.forms.looks import WithLooks, dress
 from webapp.forms.training import what_a_gpu_run_meets
-from webapp.plans import Plan
-from webapp.preset_names import PRESETS
-from webapp.setting_names import CHOICES, SETTINGS, in_words
+from webapp.presenters.plans import Plan
+from webapp.presenters.preset_names import PRESETS
+from webapp.presenters.setting_names import CHOICES, SETTINGS, in_words
 
 MAIN_SETTINGS = ("learning_rate", "fine_tune_learning_rate", "batch_size", "dropout", "weight_decay", "optimizer")
 TICKED = ("learning_rate", "dropout")

@@ -12,15 +12,15 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from training.config import NETWORKS, ConfigField, is_relevant, type_of
+from training.config.presets import BALANCED
+from training.config.training_config import NETWORKS, ConfigField, is_relevant, type_of
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer, Worker
-from training.presets import BALANCED
-from training.run_requests import KEPT_BY_THE_RACE, RunRequest, check_mirroring, starting_config
+from training.runs.requests import KEPT_BY_THE_RACE, RunRequest, check_mirroring, starting_config
 from webapp.forms.looks import WithLooks, dress
-from webapp.plans import Plan
-from webapp.preset_names import PRESETS
-from webapp.setting_names import CHOICES, SETTINGS, in_words, said_value, settings_of
+from webapp.presenters.plans import Plan
+from webapp.presenters.preset_names import PRESETS
+from webapp.presenters.setting_names import CHOICES, SETTINGS, in_words, said_value, settings_of
 
 GROUPS = {
     _("Pictures"): ("image_size", "augmentation", "augmentation_strength", "mixup", "views"),

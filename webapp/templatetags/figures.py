@@ -7,7 +7,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from training.models import TrainingRun
-from webapp.setting_names import NETWORKS, in_words
+from webapp.presenters.setting_names import NETWORKS, in_words
 
 register = template.Library()
 register.filter(in_words)

@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from classifier.answer import KEPT_SCORES, Answer
 from classifier.models import Prediction
+from training.data.images import MAX_UPLOAD_BYTES
 from training.errors import TrainingError
-from training.images import MAX_UPLOAD_BYTES
 from training.models import Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import TooLarge
-from webapp.metrics import count_refusal
+from webapp.operations.metrics import count_refusal
 
 MOST_ALTERNATIVES = 3  # named beside the answer
 

@@ -11,11 +11,11 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from training.comparison import ClassChange, Comparison, Differing, SideFigures
 from training.errors import BrokenArtifact, NotComparable
+from training.evaluation.comparison import ClassChange, Comparison, Differing, SideFigures
 from training.models import LabelNames, ModelVersion, Picture, Recognizer
 from webapp.guards import staff_required
-from webapp.version_figures import pictures_named
+from webapp.presenters.version_figures import pictures_named
 
 MOST_PICTURES = 24  # of each version's own
 

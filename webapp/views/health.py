@@ -8,8 +8,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client.exposition import choose_encoder
 
-from webapp import metrics, readiness
-from webapp.operators import may_look
+from webapp.operations import metrics, readiness
+from webapp.operations.access import may_look
 
 
 @require_safe

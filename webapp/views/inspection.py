@@ -18,7 +18,7 @@ from webapp.errors import TooLarge
 from webapp.forms.inspection import InspectionForm
 from webapp.forms.looks import sentences
 from webapp.guards import StaffRequest, staff_required
-from webapp.inside import (
+from webapp.presenters.inside import (
     HISTOGRAM_HEIGHT,
     HISTOGRAM_WIDTH,
     ask,

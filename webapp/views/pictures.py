@@ -12,15 +12,15 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from training import storage
-from training.archives import MAX_ARCHIVE_BYTES
+from training.data.archives import MAX_ARCHIVE_BYTES
+from training.library.pictures import add_pictures
 from training.models import Picture, PictureImport, Recognizer
 from training.models.pictures import ReportLine
-from training.pictures import add_pictures
 from webapp.answering import is_oversized
 from webapp.forms.looks import sentences
 from webapp.forms.pictures import ArchiveForm, FilesForm, too_large, upload_forms
 from webapp.guards import StaffRequest, staff_required
-from webapp.next_step import is_trainable
+from webapp.presenters.next_step import is_trainable
 
 PICTURES_A_PAGE = 60
 LINES_A_PAGE = 100

@@ -17,7 +17,7 @@ from webapp.forms.pictures import upload_forms
 from webapp.forms.recognizers import DeletionForm, LabelForm, LabelNamesForm, RecognizerForm
 from webapp.forms.versions import RollBackForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.next_step import next_step
+from webapp.presenters.next_step import next_step
 
 SHOWN = 5  # of each list on a recognizer's page
 

@@ -11,11 +11,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from training.library.pictures import split_anew
 from training.models import Job, Picture, Recognizer
-from training.pictures import split_anew
 from webapp.forms.review import JudgementForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.picture_review import flawed_of, groups_of, is_uneven, sizes_of, suspects_of
+from webapp.presenters.picture_review import flawed_of, groups_of, is_uneven, sizes_of, suspects_of
 
 SUSPECTS_A_PAGE = 48
 

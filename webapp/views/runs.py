@@ -15,10 +15,10 @@ from training.errors import WrongConfig
 from training.models import Study, TrainingRun, Worker
 from webapp.forms.versions import PublishForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.preset_names import PRESETS
-from webapp.run_facts import choice_of, made_with, parts_of
-from webapp.run_sentences import START_A_WORKER, how_it_goes_on, what_it_waits_for
-from webapp.setting_names import said
+from webapp.presenters.preset_names import PRESETS
+from webapp.presenters.run_facts import choice_of, made_with, parts_of
+from webapp.presenters.run_sentences import START_A_WORKER, how_it_goes_on, what_it_waits_for
+from webapp.presenters.setting_names import said
 
 RUNS_A_PAGE = 30
 EPOCH_FIELDS = ("number", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "pictures_per_second")

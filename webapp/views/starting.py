@@ -9,18 +9,18 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
+from training.config.presets import BALANCED
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer, TrainingRun
-from training.presets import BALANCED
-from training.run_requests import RunRequest, starting_config
-from webapp.estimates import Estimate
+from training.runs.requests import RunRequest, starting_config
 from webapp.forms.looks import sentences
 from webapp.forms.training import TrainingForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.plans import Plan
-from webapp.preset_names import PRESETS, what_it_does
-from webapp.rehearsals import expected_seconds, find, is_welcome, rehearse
-from webapp.setting_names import NETWORKS
+from webapp.presenters.dry_runs import expected_seconds, find, is_welcome, rehearse
+from webapp.presenters.estimates import Estimate
+from webapp.presenters.plans import Plan
+from webapp.presenters.preset_names import PRESETS, what_it_does
+from webapp.presenters.setting_names import NETWORKS
 
 USUAL_NETWORKS = ("mobilenetv2", "efficientnetv2b0", "resnet50", "cnn", "lenet5", "googlenet", "mlp")
 

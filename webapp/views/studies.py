@@ -13,17 +13,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from training.config import TrainingConfig
+from training.config.search_space import Range, Value, values_in
+from training.config.training_config import TrainingConfig
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer, Study, TrainingRun, Worker
-from training.run_requests import starting_config
-from training.search_space import Range, Value, values_in
+from training.runs.requests import starting_config
 from webapp.forms.studies import StudyForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.plans import Plan
-from webapp.preset_names import PRESETS
-from webapp.run_sentences import START_A_WORKER
-from webapp.setting_names import NETWORKS, SETTINGS, said_value
+from webapp.presenters.plans import Plan
+from webapp.presenters.preset_names import PRESETS
+from webapp.presenters.run_sentences import START_A_WORKER
+from webapp.presenters.setting_names import NETWORKS, SETTINGS, said_value
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

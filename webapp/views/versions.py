@@ -14,10 +14,10 @@ from training.models import ModelVersion, Recognizer
 from webapp.forms.looks import sentences
 from webapp.forms.versions import PublishForm, RollBackForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.inside import latest_filters
-from webapp.reports import report_on
-from webapp.setting_names import said
-from webapp.version_figures import figures_of, worst_errors
+from webapp.presenters.inside import latest_filters
+from webapp.presenters.reports import report_on
+from webapp.presenters.setting_names import said
+from webapp.presenters.version_figures import figures_of, worst_errors
 
 MOST_ERRORS = 12  # shown of those the evaluation keeps
 

@@ -13,9 +13,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from classifier.answer import Answer
 from classifier.engine import OpenVersion, engine
-from training.calibration import reliability
 from training.errors import TrainingError, UnreadablePicture
-from training.evaluation import Evaluation, evaluate
+from training.evaluation.calibration import reliability
+from training.evaluation.metrics import Evaluation, evaluate
 from training.models import Recognizer
 
 

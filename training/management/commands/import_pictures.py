@@ -10,14 +10,14 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from training.archives import zip_members
-from training.duplicates import group_pictures
+from training.data.archives import zip_members
+from training.data.group_table import NAME, Sources, with_sources
 from training.errors import TrainingError, UnreadableArchive
+from training.library.duplicates import group_pictures
+from training.library.pictures import Member, add_pictures, folder_members
 from training.management.progress import ProgressLine
 from training.models import Recognizer
 from training.models.pictures import ReportLine
-from training.pictures import Member, add_pictures, folder_members
-from training.sources import NAME, Sources, with_sources
 
 MOST_NAMED = 20  # rows of a groups.csv, which may serve several imports
 

@@ -8,16 +8,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
-from training import process
-from training.config import NETWORKS
+from training.config.presets import PRESETS
+from training.config.search_space import values_in
+from training.config.training_config import NETWORKS
 from training.errors import TrainingError
 from training.hardware import this_machine
 from training.management.progress import ProgressLine
 from training.models import Recognizer, Study, TrainingRun
-from training.presets import PRESETS
-from training.run_requests import starting_config
-from training.search_space import values_in
-from training.study_requests import StudyRequest
+from training.runs import supervisor
+from training.runs.requests import starting_config
+from training.runs.search_requests import StudyRequest
 
 POLL_SECONDS = 1  # while a worker has what there is to do
 
@@ -80,7 +80,7 @@ class Command(BaseCommand):
             study.refresh_from_db()
             run = TrainingRun.objects.queued().filter(Q(study=study) | Q(pk=study.final_run_id)).order_by("pk").first()
             if run is not None:
-                process.carry_out(run, self._show, has_gpu=study.needs_gpu)
+                supervisor.carry_out(run, self._show, has_gpu=study.needs_gpu)
             elif not study.has_ended:
                 time.sleep(POLL_SECONDS)
             self._tell_trials(study)

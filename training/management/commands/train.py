@@ -6,14 +6,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from training import process
-from training.config import NETWORKS
+from training.config.presets import PRESETS
+from training.config.training_config import NETWORKS
 from training.errors import TrainingError
 from training.hardware import this_machine
 from training.management.progress import ProgressLine
 from training.models import Recognizer, TrainingRun
-from training.presets import PRESETS
-from training.run_requests import RunRequest
+from training.runs import supervisor
+from training.runs.requests import RunRequest
 
 
 class Command(BaseCommand):
@@ -62,7 +62,7 @@ class Command(BaseCommand):
     def _see_through(self, run: TrainingRun) -> None:
         """Carry the run out until it has ended: one that was cut off waits again, and goes on here."""
         while not run.has_ended:
-            if not process.carry_out(run, self._show, has_gpu=run.needs_gpu):
+            if not supervisor.carry_out(run, self._show, has_gpu=run.needs_gpu):
                 raise CommandError(f"A worker has taken run {run.pk} over; its page shows how it goes.")
             run.refresh_from_db()
 

@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 
 from training.errors import TrainingError
 from training.management.progress import ProgressLine
-from webapp.backup.take import take_backup
+from webapp.operations.backup.take import take_backup
 
 NAMED = 10  # unsound files
 

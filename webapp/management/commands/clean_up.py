@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 
-from training.retention import Removed
-from webapp import cleaning
+from training.runs.retention import Removed
+from webapp.operations import cleaning
 
 
 class Command(BaseCommand):

@@ -12,9 +12,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
+from training.library.pictures import Member, add_pictures
 from training.models import Recognizer, TrainingRun
-from training.pictures import Member, add_pictures
-from training.process import carry_out
+from training.runs.supervisor import carry_out
 
 STAFF_NAME = "staff"
 
@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
 def start_digits() -> TrainingRun:
     """The starter recognizer with its pictures and a queued run that will publish its version."""
-    from training.starter import STARTER_CONFIG
+    from training.library.starter import STARTER_CONFIG
 
     with transaction.atomic():
         recognizer, _ = Recognizer.objects.get_or_create(
@@ -79,7 +79,7 @@ def start_digits() -> TrainingRun:
 
 
 def _digits() -> Iterator[Member]:
-    from training.starter import digit_pictures  # scikit-learn, which no later start needs
+    from training.library.starter import digit_pictures  # scikit-learn, which no later start needs
 
     for name, label, data in digit_pictures():
         yield Member(name, label, partial(bytes, data))

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from webapp.embedded_redis import server_command
+from webapp.operations.embedded_redis import server_command
 
 
 class Command(BaseCommand):

@@ -11,8 +11,8 @@ from django.template.defaultfilters import filesizeformat
 
 from training.errors import TrainingError
 from training.management.progress import ProgressLine
-from webapp.backup.restore import restore_backup
 from webapp.management.commands.backup import some
+from webapp.operations.backup.restore import restore_backup
 
 
 class Command(BaseCommand):

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.disks import fill
+from training.artifacts.h5 import (
+    Provenance,
+    check_files,
+    load_network,
+    read_checked,
+    read_golden,
+    read_provenance,
+    sha256_of,
+    write_h5,
+)
+from training.config.training_config import AUGMENTATIONS, TrainingConfig
+from training.data.manifest import Entry, Manifest
+from training.devices import Device
+from training.errors import BrokenArtifact
+
+pytestmark = pytest.mark.keras
+
+CONFIG = TrainingConfig.for_network("lenet5", {"image_size": 20, "augmentation": AUGMENTATIONS})
+MANIFEST = Manifest("", ["猫", "狗"], [Entry("a.webp", "0" * 64, 0, "train")])
+PICTURE = np.random.default_rng(1).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    from training import networks
+
+    return networks.build(CONFIG, 2)
+
+
+@pytest.fixture
+def h5(network: Any, tmp_path: Path) -> Path:
+    provenance = Provenance.of("pets", MANIFEST, CONFIG)
+    return write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE).path
+
+
+def answer(network: Any) -> np.ndarray:
+    return np.asarray(network(PICTURE[np.newaxis].astype(np.float32), training=False))[0]
+
+
+def test_the_file_opens_in_plain_keras_with_the_same_answers(h5: Path, network: Any) -> None:
+    import keras
+
+    opened = keras.saving.load_model(h5, compile=False)
+
+    assert answer(opened) == pytest.approx(answer(network), abs=1e-6)
+    assert answer(load_network(h5)) == pytest.approx(answer(network), abs=1e-6)
+
+
+def test_the_file_says_where_it_comes_from(h5: Path) -> None:
+    provenance = read_provenance(h5)
+
+    assert provenance.recognizer == "pets"
+    assert provenance.class_names == ["猫", "狗"]
+    assert TrainingConfig.from_dict(provenance.config) == CONFIG
+    assert provenance.manifest_sha256 == MANIFEST.sha256
+    assert (provenance.image_size, provenance.temperature) == (20, 1.0)
+
+
+def test_the_file_says_what_it_was_made_with(network: Any, tmp_path: Path) -> None:
+    provenance = Provenance.of("pets", MANIFEST, CONFIG, Device("cpu", "Some CPU × 2"))
+
+    h5 = write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE)
+
+    assert read_provenance(h5.path) == provenance
+    assert read_provenance(h5.path).environment["device"] == "Some CPU × 2"
+
+
+def test_the_file_holds_a_picture_and_the_answer_it_must_get(h5: Path, network: Any) -> None:
+    golden_input, golden_output = read_golden(h5)
+
+    assert (golden_input == PICTURE).all()
+    assert golden_output == pytest.approx(answer(network), abs=1e-6)
+
+
+def test_a_layer_that_no_builder_uses_is_refused(tmp_path: Path) -> None:
+    import keras
+
+    network = keras.Sequential([keras.Input((20, 20, 3)), keras.layers.Flatten(), keras.layers.UnitNormalization()])
+    provenance = Provenance.of("pets", MANIFEST, CONFIG)
+    h5 = write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE)
+
+    with pytest.raises(BrokenArtifact, match="UnitNormalization"):
+        load_network(h5.path)
+
+
+def test_a_file_that_answers_otherwise_than_it_did_is_refused(h5: Path) -> None:
+    with h5py.File(h5, "r+") as file:
+        bias = file["model_weights/probabilities"].visititems(_bias)
+        bias[...] = [3, -3]
+
+    with pytest.raises(BrokenArtifact, match="otherwise"):
+        load_network(h5)
+
+
+def _bias(name: str, found: Any) -> Any:
+    return found if name.endswith("bias") else None
+
+
+def test_any_other_h5_is_not_ours(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w"):
+        pass
+    (tmp_path / "text.h5").write_text("not HDF5 at all")
+
+    for name in ("other.h5", "text.h5"):
+        with pytest.raises(BrokenArtifact, match=name):
+            load_network(tmp_path / name)
+        with pytest.raises(BrokenArtifact, match=name):
+            read_provenance(tmp_path / name)
+
+
+def test_a_failure_while_writing_leaves_no_file(network: Any, tmp_path: Path) -> None:
+    wrong_size = np.zeros((8, 8, 3), np.uint8)  # the network cannot answer it, so writing ends half-way
+
+    with pytest.raises(ValueError):
+        write_h5(network, tmp_path / "network.h5", Provenance.of("pets", MANIFEST, CONFIG), golden_input=wrong_size)
+
+    assert list(tmp_path.glob("**/*.h5")) == []
+
+
+@pytest.mark.parametrize("room", [0, 8_000, 60_000])
+def test_a_full_disk_is_called_so_and_the_older_file_stays(network: Any, small_disk: Path, room: int) -> None:
+    provenance = Provenance.of("pets", MANIFEST, CONFIG)
+    path = small_disk / "network.h5"
+    older = write_h5(network, path, provenance, golden_input=PICTURE)
+    fill(small_disk, room=room)
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_h5(network, path, provenance, golden_input=PICTURE)
+
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+    assert sorted(each.name for each in small_disk.iterdir()) == ["filler", "network.h5"]
+    check_files([path], older.sha256)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "twin.bin").write_bytes(b"weights")
+    monkeypatch.setattr(Path, "read_bytes", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+
+    with pytest.raises(BrokenArtifact, match=r"twin\.bin cannot be read \(Input/output error\)"):
+        read_checked([tmp_path / "twin.bin"], "0" * 64)
+
+
+def test_a_flipped_bit_or_a_missing_file_is_noticed(h5: Path) -> None:
+    sha256 = sha256_of(h5)
+    check_files([h5], sha256)
+    data = bytearray(h5.read_bytes())
+    data[len(data) // 2] ^= 1
+
+    h5.write_bytes(data)
+
+    with pytest.raises(BrokenArtifact, match="has changed"):
+        check_files([h5], sha256)
+    h5.unlink()
+    with pytest.raises(BrokenArtifact, match="is missing"):
+        check_files([h5], sha256)

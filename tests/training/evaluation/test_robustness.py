@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.evaluation.robustness import DISTURBANCES, NUM_DISTURBED, num_swept, sweep
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("kind", DISTURBANCES)
+def test_every_disturbance_changes_a_picture_more_the_stronger_it_is(kind: str, pixels: np.ndarray) -> None:
+    disturb, strengths = DISTURBANCES[kind]
+    smooth = np.repeat(np.repeat(pixels[::6, ::6], 6, axis=0), 6, axis=1)
+
+    changed = [disturb(smooth, strength, 1) for strength in strengths]
+
+    distances = [np.abs(each.astype(int) - smooth).mean() for each in changed]
+    assert all((each.shape, each.dtype) == (smooth.shape, np.uint8) for each in changed)
+    assert 0 < distances[0] < distances[1]
+
+
+def test_the_same_picture_gets_the_same_noise(pixels: np.ndarray) -> None:
+    disturb, _ = DISTURBANCES["noise"]
+
+    assert (disturb(pixels, 10, 3) == disturb(pixels, 10, 3)).all()
+    assert (disturb(pixels, 10, 3) != disturb(pixels, 10, 4)).any()
+
+
+def test_the_sweep_says_what_each_disturbance_costs(pixels: np.ndarray) -> None:
+    def is_bright(change):
+        return np.array([int(change(pixels, i).mean() > 100) for i in range(4)])
+
+    robustness = sweep(is_bright, np.ones(4, dtype=int))
+
+    found = {(each.kind, each.strength): each.accuracy for each in robustness.disturbed}
+    assert (robustness.pictures, robustness.accuracy) == (4, 1.0)
+    assert len(found) == NUM_DISTURBED
+    assert (found["dark", 25], found["jpeg", 30]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("available", "seconds", "count"), [(5000, 1e-4, 300), (5000, 1.0, 60), (40, 1.0, 40)])
+def test_a_slow_network_is_tried_on_fewer_pictures(available: int, seconds: float, count: int) -> None:
+    assert num_swept(available, seconds) == count

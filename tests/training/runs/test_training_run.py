@@ -1,0 +1,91 @@
+"""A run's row keeps what its trainer tells: the network a race picked, its parts, and what it was made with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from training.config.training_config import TrainingConfig
+from training.data.manifest import Manifest
+from training.devices import Device
+from training.models import Recognizer, TrainingRun
+from training.runs.requests import RunRequest
+from training.runs.training_run import RowReport, settle_network
+
+WINNER = TrainingConfig.for_network("cnn", {"image_size": 48, "augmentation": ("flip", "zoom")})
+WHY = {"template": "The small network is right on %(share)d of 100.", "params": {"share": 97}}
+MANIFEST = Manifest("", ["a", "b"], [])
+
+
+@pytest.fixture
+def run(recognizer: Recognizer) -> TrainingRun:
+    """A claimed run whose network is open."""
+    run = recognizer.runs.create(**RunRequest.of(recognizer, preset="quick", settings={"seed": 5}).values())
+    run.claim("host:1")
+    return run
+
+
+@pytest.fixture
+def raced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, bool | None]]:
+    """Seed, preset and what is known of mirrors that races were asked with; the real one trains for a minute."""
+    asked: list[tuple[int, str, bool | None]] = []
+
+    def race(
+        manifest: Manifest,
+        config: TrainingConfig,
+        preset: str,
+        *,
+        cache_folder: Path,
+        side: int,
+        is_mirror_safe: bool | None,
+    ) -> tuple[TrainingConfig, Any]:
+        asked.append((config.seed, preset, is_mirror_safe))
+        return WINNER, WHY
+
+    monkeypatch.setitem(sys.modules, "training.trainer.network_selection", SimpleNamespace(race=race))
+    return asked
+
+
+def test_the_network_that_a_race_picks_is_kept_in_the_row(run: TrainingRun, raced: list[Any]) -> None:
+    settle_network(run, MANIFEST)
+
+    kept = TrainingRun.objects.get(pk=run.pk)
+    assert raced == [(5, "quick", None)]
+    assert (kept.training_config, kept.is_network_open) == (WINNER, False)
+    assert kept.choice == "The small network is right on 97 of 100."
+    assert run.training_config == WINNER
+
+
+def test_a_race_knows_what_was_said_of_mirrored_pictures(run: TrainingRun, raced: list[Any]) -> None:
+    run.recognizer.is_mirror_safe = False
+
+    settle_network(run, MANIFEST)
+
+    assert raced == [(5, "quick", False)]
+
+
+def test_the_parts_of_an_attempt_and_what_it_is_made_with_are_kept(run: TrainingRun) -> None:
+    report = RowReport(run)
+
+    for part in ("choosing", "preparing", "training"):
+        report.part(part)
+    report.device(Device("cpu", "Some CPU × 2"))
+    report.stage("evaluating")
+
+    kept = TrainingRun.objects.get(pk=run.pk)
+    assert set(kept.environment["parts"]) == {"choosing", "preparing", "training", "evaluating"}
+    assert (kept.state, kept.environment["device"]) == ("evaluating", "Some CPU × 2")
+
+
+def test_a_part_that_is_begun_twice_began_the_first_time(run: TrainingRun) -> None:
+    report = RowReport(run)
+    report.part("preparing")
+    began = report.environment["parts"]["preparing"] = "2026-01-01T00:00:00+00:00"
+
+    report.stage("preparing")
+
+    assert TrainingRun.objects.get(pk=run.pk).environment["parts"] == {"preparing": began}

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from training.config.training_config import TrainingConfig
+from training.errors import say
+
+pytestmark = pytest.mark.keras
+
+PRETRAINED = TrainingConfig.for_network("mobilenetv2", {"image_size": 160})
+SCRATCH = TrainingConfig.for_network("cnn", {"image_size": 48})
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "scratch", "chosen"),
+    [(0.85, 0.5, "mobilenetv2"), (0.5, 0.97, "cnn"), (0.9, 0.9, "mobilenetv2"), (math.nan, 0.3, "cnn")],
+)
+def test_the_better_network_is_chosen_and_a_draw_goes_to_the_pretrained_one(
+    pretrained: float, scratch: float, chosen: str
+) -> None:
+    from training.trainer.network_selection import Runner, settle
+
+    config, why = settle(Runner(PRETRAINED, pretrained, 160), Runner(SCRATCH, scratch, 32), 250)
+
+    assert config.network == chosen
+    assert say(why).startswith(f"{chosen} was chosen")
+
+
+def test_the_reason_names_what_each_network_came_to() -> None:
+    from training.trainer.network_selection import Runner, settle
+
+    _, why = settle(Runner(PRETRAINED, 0.531, 160), Runner(SCRATCH, 0.97, 32), 250)
+
+    assert say(why) == (
+        "cnn was chosen: in a short race on 250 validation pictures it got 97.0 % right at 32 pixels, "
+        "mobilenetv2 53.1 % at 160."
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "mirrored", "is_flipped"),
+    [(None, 0.6, False), (None, 0.89, True), (None, math.nan, True), (True, 0.6, True), (False, 0.9, False)],
+)
+def test_pictures_are_flipped_where_a_mirror_costs_little_unless_a_person_said_so(
+    said: bool | None, mirrored: float, is_flipped: bool
+) -> None:
+    from training.trainer.network_selection import FrozenAccuracies, as_mirrors_allow
+
+    config = as_mirrors_allow(PRETRAINED, said, FrozenAccuracies(0.9, mirrored, 0.2))
+
+    assert ("flip" in config.augmentation) == is_flipped
+
+
+@pytest.mark.parametrize(
+    ("said", "upside_down", "is_turned"),
+    [(None, 0.86, True), (None, 0.8, False), (None, math.nan, False), (True, 0.9, True), (False, 0.9, False)],
+)
+def test_pictures_are_turned_upside_down_where_that_costs_little(
+    said: bool | None, upside_down: float, is_turned: bool
+) -> None:
+    from training.trainer.network_selection import FrozenAccuracies, as_mirrors_allow
+
+    config = as_mirrors_allow(PRETRAINED, said, FrozenAccuracies(0.9, 0.9, upside_down))
+
+    assert ("vertical_flip" in config.augmentation) == is_turned
+
+
+def test_what_is_never_flipped_is_not_turned_upside_down_either() -> None:
+    from training.trainer.network_selection import FrozenAccuracies, as_mirrors_allow
+
+    config = as_mirrors_allow(PRETRAINED.changed({"augmentation": ("zoom",)}), None, FrozenAccuracies(0.9, 0.9, 0.9))
+
+    assert config.augmentation == ("zoom",)
+
+
+@pytest.mark.parametrize(
+    ("upside_down", "rate", "learns_to_normalize"), [(0.86, 1e-3, True), (0.6, 2e-4, False), (math.nan, 5e-4, True)]
+)
+def test_what_is_unlike_imagenet_is_fine_tuned_further(
+    upside_down: float, rate: float, learns_to_normalize: bool
+) -> None:
+    from training.config.presets import preset_config
+    from training.trainer.network_selection import FrozenAccuracies, fine_tuned_as_far_as_fits
+
+    usual = preset_config("balanced", "mobilenetv2")
+    config = fine_tuned_as_far_as_fits(usual, FrozenAccuracies(0.9, 0.9, upside_down))
+
+    assert (config.fine_tune_learning_rate, config.fine_tune_batch_norm) == (rate, learns_to_normalize)
+
+
+def test_where_nothing_is_fine_tuned_all_stays() -> None:
+    from training.config.presets import preset_config
+    from training.trainer.network_selection import FrozenAccuracies, fine_tuned_as_far_as_fits
+
+    config = preset_config("quick", "mobilenetv2")
+
+    assert fine_tuned_as_far_as_fits(config, FrozenAccuracies(0.9, 0.9, 0.9)) == config

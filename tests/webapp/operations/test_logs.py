@@ -1,0 +1,139 @@
+"""Log lines as a real process writes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import wait_until
+
+ROOT = Path(__file__).parents[3]
+LOGS = """
+import django, logging, threading, warnings
+django.setup()
+logging.getLogger("training").warning("Run %d\\nfailed", 7, extra={"run": 7})
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("django.request").exception("Server error")
+for name in ("gunicorn.error", "celery.task", "celery.worker", "django.server"):
+    logging.getLogger(name).error("from %s", name)
+warnings.warn("soon gone")
+thread = threading.Thread(target=lambda: [][0]); thread.start(); thread.join()
+{}["nothing"]
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DISCERN_TESTS")}
+    return kept | {
+        "DATA_DIR": str(tmp_path_factory.mktemp("data")),
+        "DJANGO_SETTINGS_MODULE": "webapp.settings",
+        "LOG_FORMAT": "json",
+        "TIME_ZONE": "Asia/Shanghai",
+    }
+
+
+@pytest.fixture(scope="module")
+def found(environment: dict[str, str]) -> list[dict[str, Any]]:
+    return lines(logged(environment))
+
+
+def logged(environment: dict[str, str]) -> str:
+    """What a process writes that says one thing in every way."""
+    done = subprocess.run([sys.executable, "-c", LOGS], cwd=ROOT, env=environment, capture_output=True, text=True)
+    return done.stderr
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_every_line_is_one_object(found):
+    assert {line["logger"] for line in found} >= {
+        *("training", "django.request", "gunicorn.error", "celery.task", "celery.worker", "django.server"),
+        *("py.warnings", "webapp.operations.logs"),
+    }
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in found)
+
+
+def test_a_line_says_when_in_utc_and_carries_what_it_was_given(found):
+    line = found[0]
+
+    assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
+    assert (line["level"], line["message"], line["run"]) == ("WARNING", "Run 7\nfailed", 7)
+
+
+def test_an_exception_is_one_string(found):
+    line = next(each for each in found if each["logger"] == "django.request")
+
+    assert "ZeroDivisionError: division by zero" in line["exception"]
+
+
+def test_errors_that_nobody_caught_are_lines_too(found):
+    uncaught = [each["message"] for each in found if each["logger"] == "webapp.operations.logs"]
+
+    assert len(uncaught) == 2
+    assert "IndexError" in uncaught[0]
+    assert "KeyError" in uncaught[1]
+
+
+def test_in_debug_no_line_is_written_twice(environment):
+    found = lines(logged({**environment, "DEBUG": "true"}))
+
+    assert [each["logger"] for each in found].count("django.request") == 1
+
+
+def test_plain_lines_are_for_people(environment):
+    assert logged({**environment, "LOG_FORMAT": "plain"}).startswith("WARNING training: Run 7\n")
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def site(environment: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
+    """gunicorn over a database without tables."""
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:webapp.server", "webapp.wsgi"]
+    environment = {**environment, "PORT": str(port)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def status(port: int, address: str) -> int | None:
+    connection = HTTPConnection("127.0.0.1", port)
+    try:
+        connection.request("GET", address)
+        return connection.getresponse().status
+    except ConnectionError:  # not there yet
+        return None
+    finally:
+        connection.close()
+
+
+def test_the_site_writes_nothing_but_objects(site, port):
+    is_there = wait_until(lambda: status(port, "/api/v1/recognizers") == 503)
+    site.send_signal(signal.SIGTERM)
+    _, errors = site.communicate(timeout=30)
+
+    messages = [line["message"] for line in lines(errors)]
+    assert is_there
+    assert any("is ready at" in each for each in messages)
+    assert any("no such table" in each for each in messages)

@@ -1,0 +1,540 @@
+"""A run is asked for, watched and ended."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from training.config.training_config import TrainingConfig
+from training.devices import Device
+from training.environment import environment_of
+from training.models import TrainingRun, Worker
+
+pytestmark = pytest.mark.django_db
+CONFIG = TrainingConfig.for_network("lenet5", {"epochs": 4})
+EPOCH = {
+    "loss": 0.5,
+    "accuracy": 0.8,
+    "val_loss": 0.6,
+    "val_accuracy": 0.75,
+    "learning_rate": 0.001,
+    "pictures_per_second": 90.0,
+    "seconds": 3.0,
+}
+
+
+def form_data(**changes):
+    """What a browser sends when nobody changes anything but this."""
+    stored = CONFIG.to_dict() | changes
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, list) and name != "augmentation" else value
+        for name, value in stored.items()
+    }
+
+
+@pytest.fixture
+def trainable(recognizer, add_pictures):
+    add_pictures(recognizer, label="circle", count=5)
+    add_pictures(recognizer, label="square", count=5)
+    return recognizer
+
+
+@pytest.fixture
+def run(recognizer, staff):
+    """A run in its second epoch of four."""
+    run = recognizer.runs.create(
+        config=CONFIG.to_dict(),
+        started_by=staff,
+        state=TrainingRun.State.TRAINING,
+        lease=1,
+        epochs_done=1,
+        started_at=timezone.now(),
+        heartbeat=timezone.now(),
+        device="Some CPU × 2",
+        log="epoch 1 is done",
+    )
+    run.epochs.create(number=1, **EPOCH)
+    return run
+
+
+@pytest.fixture
+def queued(recognizer):
+    return recognizer.runs.create(config=CONFIG.to_dict())
+
+
+@pytest.fixture
+def make_worker():
+    def make(host, *, num_gpus=0, seconds_ago=0):
+        now = timezone.now()
+        return Worker.objects.create(
+            name=f"train@{host}",
+            host=host,
+            device="A GPU" if num_gpus else "A CPU",
+            num_gpus=num_gpus,
+            num_cores=4,
+            memory_bytes=8 * 2**30,
+            started_at=now,
+            seen_at=now - timedelta(seconds=seconds_ago),
+        )
+
+    return make
+
+
+def keep_checkpoint(run, epoch, step=0):
+    run.checkpoints.create(lease=1, epoch=epoch, step=step, file=f"checkpoints/{run.pk}/1-{epoch}", num_bytes=1)
+
+
+def fail(run, template="No space left.", **params):
+    TrainingRun.objects.filter(pk=run.pk).update(
+        state=TrainingRun.State.FAILED,
+        ended_at=timezone.now(),
+        error_sentence={"template": template, "params": params},
+    )
+
+
+def status_of(client, run):
+    return client.get(f"/manage/runs/{run.pk}/status/").json()
+
+
+@pytest.mark.parametrize(
+    "address", ["/manage/shapes/train/", "/manage/runs/", "/manage/runs/1/", "/manage/runs/1/status/"]
+)
+def test_runs_are_for_staff(client, django_user_model, recognizer, address):
+    assert client.get(address).url.startswith("/login/")
+    client.force_login(django_user_model.objects.create_user("guest"), "django.contrib.auth.backends.ModelBackend")
+    assert client.get(address).status_code == 403
+
+
+def test_the_form_says_how_the_pictures_are_split(staff_client, trainable):
+    page = staff_client.get("/manage/shapes/train/").content.decode()
+
+    assert "10 pictures of 2 classes" in page
+    assert "6 to train on" in page
+    assert "Few pictures of: Circle (5), Square (5)" in page
+
+
+def test_the_form_asks_only_for_what_the_network_uses(staff_client, trainable):
+    page = staff_client.get("/manage/shapes/train/?network=mlp").content.decode()
+
+    assert 'name="hidden_units"' in page
+    assert 'name="head_epochs"' not in page
+
+
+@pytest.mark.parametrize("query", ["network=none", "from=x", "from=99999999999999999999", "from=1"])
+def test_an_unknown_network_or_run_gives_the_usual_form(staff_client, trainable, query):
+    answer = staff_client.get(f"/manage/shapes/train/?{query}")
+
+    assert answer.status_code == 200
+    assert re.search(r'aria-current="true">\s*<strong>Let it choose', answer.content.decode())
+
+
+def test_too_few_pictures_are_said_before_anything_starts(staff_client, recognizer):
+    page = staff_client.get("/manage/shapes/train/").content.decode()
+
+    assert "training needs at least 2" in page
+    assert "disabled" in page
+
+
+def test_starting_without_pictures_is_refused(staff_client, recognizer):
+    answer = staff_client.post("/manage/shapes/train/", form_data())
+
+    assert answer.status_code == 400
+    assert "training needs at least 2" in answer.content.decode()
+    assert not recognizer.runs.exists()
+
+
+def test_a_run_is_started(staff_client, staff, trainable):
+    answer = staff_client.post("/manage/shapes/train/", form_data(epochs=7, publish_when_done="on"))
+
+    run = trainable.runs.get()
+    assert answer.url == f"/manage/runs/{run.pk}/"
+    assert (run.state, run.started_by, run.publish_when_done) == ("queued", staff, True)
+    assert run.training_config == CONFIG.changed({"epochs": 7})
+
+
+def test_starting_tells_a_worker(staff_client, trainable, django_capture_on_commit_callbacks, monkeypatch):
+    nudged = []
+    monkeypatch.setattr("training.queue.nudge", lambda task, pk, **options: nudged.append(pk))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        staff_client.post("/manage/shapes/train/", form_data())
+
+    assert nudged == [trainable.runs.get().pk]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"epochs": 0}, "expected 1 … 1000"),
+        ({"epochs": "many"}, "whole number"),
+        ({"learning_rate": "nan"}, "Enter a number"),
+        ({"image_size": 8}, "needs at least 12 pixels"),
+        ({"preset": "slow"}, "slow is not one of the available choices"),
+        ({"network": "transformer"}, "transformer is not one of the available choices"),
+        ({"augmentation": ["upside down"]}, "upside down is not one of the available choices"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(staff_client, trainable, changes, sentence):
+    answer = staff_client.post("/manage/shapes/train/", form_data(**changes))
+
+    assert answer.status_code == 400
+    assert sentence in answer.content.decode()
+    assert not trainable.runs.exists()
+
+
+def test_a_failed_run_is_run_again_with_its_settings(staff_client, trainable):
+    run = trainable.runs.create(config=CONFIG.changed({"epochs": 77}).to_dict())
+    fail(run)
+
+    page = staff_client.get(f"/manage/shapes/train/?from={run.pk}").content.decode()
+
+    assert 'value="77"' in page
+    assert 'value="lenet5"' in page
+
+
+def test_a_running_run_is_watched(staff_client, run):
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    assert "Expected end" in page
+    assert "epoch 1 is done" in page
+    assert "Cancel" in page
+
+
+def test_the_status_says_what_changes(staff_client, run):
+    status = staff_client.get(f"/manage/runs/{run.pk}/status/").json()
+
+    assert status["state"] == "training"
+    assert status["has_ended"] is False
+    assert (status["epochs_done"], status["num_epochs"]) == (1, 4)
+    assert status["epochs"][0]["val_accuracy"] == 0.75
+    assert status["expected_end"] > timezone.now().isoformat()
+
+
+def test_a_status_asks_few_questions(staff_client, run, django_assert_max_num_queries):
+    for number in range(2, 50):
+        run.epochs.create(number=number, **EPOCH)
+
+    with django_assert_max_num_queries(6):
+        staff_client.get(f"/manage/runs/{run.pk}/status/")
+
+
+def test_a_failed_run_says_why_and_what_to_do(staff_client, run):
+    fail(run, "Out of memory at batch size %(size)d. Choose a smaller one.", size=32)
+
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    assert "Out of memory at batch size 32. Choose a smaller one." in page
+    assert f"/manage/shapes/train/?from={run.pk}" in page
+
+
+def test_a_run_that_succeeded_offers_its_version(staff_client, recognizer, make_version):
+    version = make_version(recognizer)
+
+    page = staff_client.get(f"/manage/runs/{version.run.pk}/").content.decode()
+    status = staff_client.get(f"/manage/runs/{version.run.pk}/status/").json()
+
+    assert "/manage/shapes/versions/1/publish/" in page
+    assert status["version_url"] == "/manage/shapes/versions/1/"
+
+
+def test_a_running_run_is_asked_to_end(staff_client, run):
+    staff_client.post(f"/manage/runs/{run.pk}/cancel/")
+
+    run.refresh_from_db()
+    assert run.cancel_requested
+
+
+def test_a_run_that_has_ended_is_not_cancelled(staff_client, run):
+    fail(run)
+
+    page = staff_client.post(f"/manage/runs/{run.pk}/cancel/", follow=True).content.decode()
+
+    assert "had ended already" in page
+
+
+def test_a_run_is_not_cancelled_by_a_link(staff_client, run):
+    assert staff_client.get(f"/manage/runs/{run.pk}/cancel/").status_code == 405
+
+
+def test_all_runs_are_listed_with_few_questions(staff_client, version, run, django_assert_max_num_queries):
+    for _ in range(40):
+        version.recognizer.runs.create(config=CONFIG.to_dict())
+
+    with django_assert_max_num_queries(7):
+        page = staff_client.get("/manage/runs/?page=2").content.decode()
+
+    assert "Page 2 of 2" in page
+    assert "training" in page
+
+
+# --- workers, and what a run waits for
+def test_a_run_that_waits_says_who_could_take_it(staff_client, queued, make_worker):
+    make_worker("alpha")
+    make_worker("silent", seconds_ago=61)
+
+    page = staff_client.get(f"/manage/runs/{queued.pk}/").content.decode()
+
+    assert "It waits for a worker." in page
+    assert "alpha · A CPU" in page
+    assert "silent" not in page
+
+
+def test_without_a_worker_the_page_says_how_to_start_one(staff_client, queued):
+    assert "Start one on a training host with “honcho start worker”" in status_of(staff_client, queued)["waits_for"]
+    assert "Start one on a training host" in staff_client.get("/manage/runs/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "sentence"),
+    [
+        (0, "It waits for a worker with a GPU; none has reported for a minute."),
+        (1, "It waits for a worker with a GPU."),
+    ],
+)
+def test_a_run_that_waits_for_a_gpu_says_so(staff_client, queued, make_worker, num_gpus, sentence):
+    TrainingRun.objects.update(needs_gpu=True)
+    make_worker("alpha")
+    make_worker("beta", num_gpus=num_gpus)
+
+    assert status_of(staff_client, queued)["waits_for"] == sentence
+
+
+def test_runs_before_it_are_counted_where_no_worker_is_free(staff_client, run, queued, make_worker):
+    make_worker("alpha")
+    TrainingRun.objects.filter(pk=run.pk).update(owner="train@alpha")
+    later = queued.recognizer.runs.create(config=CONFIG.to_dict())
+
+    assert status_of(staff_client, queued)["waits_for"] == "1 run is before it."
+    assert status_of(staff_client, later)["waits_for"] == "2 runs are before it."
+
+    make_worker("beta")
+    assert status_of(staff_client, queued)["waits_for"] == "It waits for a worker."
+
+
+def test_a_run_that_waits_for_a_gpu_in_vain_is_before_nobody(staff_client, queued, make_worker):
+    make_worker("alpha")
+    TrainingRun.objects.update(needs_gpu=True)
+    later = queued.recognizer.runs.create(config=CONFIG.to_dict())
+
+    assert status_of(staff_client, later)["waits_for"] == "It waits for a worker."
+
+
+def test_a_working_run_waits_for_nobody(staff_client, run, make_worker):
+    make_worker("alpha")
+
+    assert (status_of(staff_client, run)["waits_for"], status_of(staff_client, run)["workers"]) == ("", [])
+
+
+def test_the_workers_are_listed_with_what_each_carries_out(staff_client, run, make_worker):
+    make_worker("alpha", num_gpus=1)
+    make_worker("silent", seconds_ago=61)
+    TrainingRun.objects.update(owner="train@alpha")
+
+    page = staff_client.get("/manage/runs/").content.decode()
+
+    workers = page[page.index("Workers") :]
+    assert "train@alpha" in workers
+    assert "A GPU" in workers
+    assert f'<a href="/manage/runs/{run.pk}/">Run {run.pk}</a>' in workers
+    assert "silent" not in workers
+
+
+def test_a_run_may_ask_for_a_gpu(staff_client, trainable):
+    staff_client.post("/manage/shapes/train/", form_data(needs_gpu="on"))
+
+    assert trainable.runs.get().needs_gpu
+
+
+def test_the_form_says_whether_a_worker_has_a_gpu(staff_client, trainable, make_worker):
+    assert "No worker with a GPU is running now" in staff_client.get("/manage/shapes/train/").content.decode()
+
+    make_worker("beta", num_gpus=1)
+
+    assert "One is running: A GPU on beta." in staff_client.get("/manage/shapes/train/").content.decode()
+
+
+def test_a_run_that_is_changed_asks_for_a_gpu_as_before(staff_client, trainable, queued):
+    TrainingRun.objects.update(needs_gpu=True)
+
+    page = staff_client.get(f"/manage/shapes/train/?from={queued.pk}").content.decode()
+
+    assert re.search(r'<input type="checkbox" name="needs_gpu"[^>]* checked', page)
+
+
+# --- cut off, and going on
+CUT_OFF = {"template": "The trainer was killed.", "params": {}}
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "sentence"),
+    [
+        ((3, 0), "It was cut off: The trainer was killed. It goes on after epoch 3."),
+        ((0, 20), "It was cut off: The trainer was killed. It goes on within its first epoch."),
+        (None, "It was cut off: The trainer was killed. It begins again."),
+    ],
+)
+def test_a_run_that_was_cut_off_says_why_and_how_it_goes_on(staff_client, queued, checkpoint, sentence):
+    TrainingRun.objects.update(interruption_sentence=CUT_OFF)
+    if checkpoint:
+        keep_checkpoint(queued, *checkpoint)
+
+    assert status_of(staff_client, queued)["goes_on"] == sentence
+    assert sentence in staff_client.get(f"/manage/runs/{queued.pk}/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("resumed_from", "why", "sentence"),
+    [
+        (3, CUT_OFF, "Goes on after epoch 3, after an interruption: The trainer was killed."),
+        (0, CUT_OFF, "Begins again after an interruption: The trainer was killed."),
+        (3, {}, "Goes on after epoch 3."),  # its worker was stopped in good order
+        (0, {}, ""),
+    ],
+)
+def test_a_run_that_goes_on_says_from_where(staff_client, run, resumed_from, why, sentence):
+    TrainingRun.objects.update(resumed_from=resumed_from, interruption_sentence=why)
+
+    assert status_of(staff_client, run)["goes_on"] == sentence
+
+
+def test_a_run_that_was_given_back_says_from_where_it_will_go_on(staff_client, queued):
+    keep_checkpoint(queued, 3)
+
+    assert status_of(staff_client, queued)["goes_on"] == "It goes on after epoch 3."
+
+
+def test_a_failed_run_of_which_something_is_kept_goes_on(
+    staff_client, run, monkeypatch, django_capture_on_commit_callbacks
+):
+    nudged = []
+    monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
+    fail(run)
+    keep_checkpoint(run, 1)
+    assert "Go on after epoch 1" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        staff_client.post(f"/manage/runs/{run.pk}/go-on/")
+
+    run.refresh_from_db()
+    assert (run.state, nudged) == ("queued", [run.pk])
+
+
+def test_a_failed_run_of_which_nothing_is_kept_cannot_go_on(staff_client, run):
+    fail(run)
+
+    page = staff_client.post(f"/manage/runs/{run.pk}/go-on/", follow=True).content.decode()
+
+    assert "The run cannot go on" in page
+    assert "go-on" not in page
+
+
+def test_a_run_does_not_go_on_by_a_link_or_for_a_visitor(client, staff_client, run, django_user_model):
+    assert staff_client.get(f"/manage/runs/{run.pk}/go-on/").status_code == 405
+    client.logout()
+    assert client.post(f"/manage/runs/{run.pk}/go-on/").url.startswith("/login/")
+
+
+# --- once more
+def test_a_run_is_run_again_with_the_same_settings_and_is_not_published(
+    staff_client, staff, run, monkeypatch, django_capture_on_commit_callbacks
+):
+    nudged = []
+    monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
+    choice = {"template": "It won.", "params": {}}
+    TrainingRun.objects.update(preset="quick", needs_gpu=True, publish_when_done=True, choice_sentence=choice)
+    fail(run)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = staff_client.post(f"/manage/runs/{run.pk}/run-again/")
+
+    again = TrainingRun.objects.first()
+    assert (answer.url, nudged) == (f"/manage/runs/{again.pk}/", [again.pk])
+    assert again.training_config == run.training_config
+    assert (again.preset, again.needs_gpu, again.publish_when_done) == ("quick", True, False)
+    assert (again.state, again.started_by, again.choice) == ("queued", staff, "It won.")
+
+
+def test_a_run_whose_network_was_never_picked_is_run_again_with_a_race(staff_client, run):
+    TrainingRun.objects.update(preset="quick", is_network_open=True)
+
+    staff_client.post(f"/manage/runs/{run.pk}/run-again/")
+
+    assert TrainingRun.objects.first().is_network_open
+
+
+def test_a_run_with_settings_of_another_release_is_not_run_again(staff_client, run):
+    TrainingRun.objects.update(config=run.config | {"number_of_moons": 3})
+    fail(run)
+
+    page = staff_client.post(f"/manage/runs/{run.pk}/run-again/", follow=True).content.decode()
+
+    assert "no setting “number_of_moons”" in page
+    assert TrainingRun.objects.count() == 1
+
+
+def test_a_run_is_not_run_again_by_a_link_or_for_a_visitor(client, staff_client, run):
+    assert staff_client.get(f"/manage/runs/{run.pk}/run-again/").status_code == 405
+    client.logout()
+    assert client.post(f"/manage/runs/{run.pk}/run-again/").url.startswith("/login/")
+
+
+# --- why this network, its parts, and what it was made with
+def test_a_run_says_why_its_network_was_picked(staff_client, run):
+    choice = {"template": "MobileNetV2 is right on %(share)d of 100.", "params": {"share": 93}}
+    TrainingRun.objects.update(preset="balanced", choice_sentence=choice)
+
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    assert "Began from the preset “Balanced”." in page
+    assert "MobileNetV2 is right on 93 of 100." in page
+
+
+def test_a_run_whose_network_is_open_says_that_a_race_picks_it(staff_client, queued):
+    TrainingRun.objects.update(preset="quick", is_network_open=True)
+
+    assert "A race picks the network" in status_of(staff_client, queued)["choice"]
+    assert "not chosen yet" in staff_client.get("/manage/runs/").content.decode()
+
+
+def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client, run):
+    began = run.started_at
+    parts = {
+        "choosing": began.isoformat(),
+        "preparing": (began + timedelta(seconds=40)).isoformat(),
+        "training": (began + timedelta(seconds=45)).isoformat(),
+    }
+    TrainingRun.objects.update(environment={"parts": parts})
+
+    shown = status_of(staff_client, run)["parts"]
+
+    assert [(part["title"], part["length"], part["is_current"]) for part in shown] == [
+        ("choosing the network", "40 s", False),
+        ("preparing", "5 s", False),
+        ("training", "", True),
+        ("evaluating", "", False),
+    ]
+    assert "choosing the network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+
+def test_a_run_of_an_earlier_release_has_no_parts(staff_client, run):
+    assert status_of(staff_client, run)["parts"] == []
+
+
+def test_a_run_says_what_it_was_made_with(staff_client, run):
+    environment = environment_of(Device("cpu", "Some CPU × 2"))
+    TrainingRun.objects.update(environment=environment, manifest_sha256="f" * 64)
+
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    assert environment["tensorflow"] in page
+    assert "f" * 64 in page
+
+
+def test_a_run_whose_version_was_deleted_says_so(staff_client, run):
+    TrainingRun.objects.update(state=TrainingRun.State.SUCCEEDED, ended_at=timezone.now())
+
+    assert "Its version was deleted." in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+    assert staff_client.get("/manage/runs/").status_code == 200

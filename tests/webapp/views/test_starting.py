@@ -1,0 +1,295 @@
+"""Before a run begins: presets, a network or a race for one, and what is known of the training."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from django.utils import timezone
+
+from training.config.presets import PRESETS, preset_config
+from training.config.training_config import TrainingConfig
+from training.models import Job, TrainingRun
+from training.runs.requests import RunRequest
+from webapp.presenters.dry_runs import digest_of, find, is_welcome, rehearse
+from webapp.presenters.estimates import DRAWN_POINTS, TABLE_ROWS, Estimate
+from webapp.presenters.plans import Plan
+
+pytestmark = pytest.mark.django_db
+PAGE = "/manage/shapes/train/"
+RESULT = {"seconds_per_step": 0.5, "expected_seconds": 95, "largest_batch": 64, "device": "A CPU"}
+
+
+@pytest.fixture
+def trainable(recognizer, add_pictures):
+    add_pictures(recognizer, label="circle", count=5)
+    add_pictures(recognizer, label="square", count=5)
+    return recognizer
+
+
+@pytest.fixture
+def rehearsed(trainable, staff):
+    """Rehearses a training and ends it at once with a result."""
+
+    def make(config, **result):
+        job = rehearse(trainable, config, 10, staff)
+        Job.objects.filter(pk=job.pk).update(
+            state=Job.State.DONE, ended_at=timezone.now(), lease=1, result=RESULT | result
+        )
+        return job
+
+    return make
+
+
+def page_of(client, query=""):
+    return unescape(client.get(f"{PAGE}{query}").content.decode())
+
+
+def fields_on(page):
+    """What a browser would send of a page, but for its boxes: what is hidden, filled in and selected."""
+    filled = dict(re.findall(r'<input type="(?:hidden|number|text)" name="(\w+)" value="([^"]*)"', page))
+    selected = dict(re.findall(r'<select name="(\w+)".*?<option value="(\w+)" selected', page, re.DOTALL))
+    return filled | selected
+
+
+def chosen(page):
+    return re.findall(r'aria-current="true">\s*<strong>([^<]+)', page)
+
+
+# --- presets
+def test_the_presets_come_first_and_balanced_with_a_race_is_usual(staff_client, trainable):
+    page = page_of(staff_client)
+
+    assert chosen(page) == ["Balanced", "Let it choose"]
+    assert page.index("How thoroughly") < page.index("Network")
+    assert "Learns the last layer only" in page
+
+
+def test_a_preset_says_what_it_means_to_a_network_that_starts_from_nothing(staff_client, trainable):
+    page = page_of(staff_client, "?preset=quick&network=mlp")
+
+    assert f"learns from nothing, in {preset_config('quick', 'mlp').epochs} epochs" in page
+
+
+def test_a_preset_without_a_network_starts_a_run_with_a_race(staff_client, trainable):
+    staff_client.post(PAGE, fields_on(page_of(staff_client, "?preset=quick")))
+
+    run = trainable.runs.get()
+    assert (run.preset, run.is_network_open) == ("quick", True)
+
+
+def test_a_preset_of_a_network_starts_a_run_with_its_settings(staff_client, trainable):
+    sent = fields_on(page_of(staff_client, "?preset=thorough&network=mlp")) | {"batch_normalization": "on"}
+
+    answer = staff_client.post(PAGE, sent)
+
+    run = trainable.runs.get()
+    assert answer.url == f"/manage/runs/{run.pk}/"
+    assert (run.preset, run.is_network_open) == ("thorough", False)
+    assert run.training_config == preset_config("thorough", "mlp").settled({})
+
+
+def test_a_form_with_neither_preset_nor_network_is_the_usual_request(staff_client, trainable):
+    staff_client.post(PAGE, {"seed": 3, "precision": "auto"})
+
+    run = trainable.runs.get()
+    assert (run.is_network_open, run.config["seed"]) == (True, 3)
+
+
+def test_no_preset_offers_a_flip_where_a_mirrored_picture_shows_something_else(staff_client, trainable):
+    trainable.is_mirror_safe = False
+    trainable.save()
+
+    page = page_of(staff_client, "?preset=balanced&network=cnn")
+
+    assert 'value="flip" class="form-check-input" id' in page
+    assert not re.search(r'value="flip"[^>]* checked', page)
+
+
+def test_an_earlier_run_fills_the_form_with_its_preset_and_settings(staff_client, trainable):
+    config = TrainingConfig.for_network("cnn", {"epochs": 77})
+    run = trainable.runs.create(config=config.to_dict(), preset="thorough")
+
+    page = page_of(staff_client, f"?from={run.pk}")
+
+    assert chosen(page) == ["Thorough", "CNN"]
+    assert fields_on(page)["epochs"] == "77"
+    assert '<details class="more mb-3" open>' in page
+
+
+def test_an_earlier_run_whose_network_is_open_leads_to_a_race_again(staff_client, trainable):
+    request = RunRequest.of(trainable, preset="quick")
+    run = trainable.runs.create(**request.values())
+
+    assert chosen(page_of(staff_client, f"?from={run.pk}")) == ["Quick", "Let it choose"]
+
+
+def test_a_refused_form_keeps_what_was_typed(staff_client, trainable):
+    sent = fields_on(page_of(staff_client, "?preset=balanced&network=cnn")) | {"filters": "7, 9, x", "seed": "123"}
+
+    answer = staff_client.post(PAGE, sent)
+
+    page = unescape(answer.content.decode())
+    assert answer.status_code == 400
+    assert "Something is not right yet" in page  # the setting itself may be far below
+    assert (fields_on(page)["filters"], fields_on(page)["seed"]) == ("7, 9, x", "123")
+    assert '<details class="more mb-3" open>' in page
+
+
+# --- what is known before the start
+def test_the_form_says_pictures_classes_thin_classes_and_steps(staff_client, trainable):
+    page = page_of(staff_client, "?preset=quick&network=mlp")
+
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>([^<]+)</dd>", page))
+    assert (facts["Pictures"], facts["Classes"], facts["Thin classes"]) == ("10", "2", "2")
+    assert facts["Steps"] == f"1 an epoch, {preset_config('quick', 'mlp').epochs} in all"
+    assert (facts["Expected time"], facts["Largest batch that fits in memory"]) == ("not measured yet", "–")
+
+
+def test_the_learning_rate_is_said_in_figures_for_browsers_without_scripts(staff_client, trainable):
+    page = page_of(staff_client, "?preset=quick&network=mlp")
+
+    rows = re.findall(r'<td>([\d.]+)</td><td class="number">([\d.e+-]+)</td>', page)
+    assert 2 <= len(rows) <= TABLE_ROWS
+    assert rows[0][0] == "0.0"
+
+
+def test_the_curve_has_few_points_from_the_first_step_to_the_last(trainable):
+    request = RunRequest.of(trainable, network="cnn", settings={"batch_size": 1, "epochs": 1000})
+
+    curve = Estimate(request, Plan.of(trainable)).curve
+
+    assert len(curve) == DRAWN_POINTS
+    assert curve[0][0] == 0
+    assert 999 < curve[-1][0] < 1000
+
+
+def test_the_curve_falls_as_the_schedule_says(trainable):
+    settings = {"schedule": "step", "rate_patience": 2, "rate_factor": 0.1, "learning_rate": 0.1, "epochs": 4}
+    request = RunRequest.of(trainable, network="cnn", settings=settings)
+
+    curve = Estimate(request, Plan.of(trainable)).curve
+
+    assert [rate for _epoch, rate in curve] == pytest.approx([0.1, 0.1, 0.01, 0.01])
+
+
+# --- the estimate, as the script asks for it
+def test_the_estimate_follows_the_form(staff_client, trainable):
+    sent = fields_on(page_of(staff_client, "?preset=quick&network=lenet5"))
+    changes = {"epochs": 5, "batch_size": 2, "schedule": "constant", "learning_rate": 0.25}
+
+    answer = staff_client.get(f"{PAGE}estimate/", sent | changes).json()
+
+    assert answer["steps"] == "3 an epoch, 15 in all"
+    assert {point["y"] for point in answer["curve"]} == {0.25}
+    assert not Job.objects.exists()
+
+
+def test_a_form_that_is_wrong_has_no_estimate_but_says_why(staff_client, trainable):
+    sent = fields_on(page_of(staff_client, "?preset=quick&network=mlp")) | {"epochs": 0}
+
+    assert "expected 1 … 1000" in staff_client.get(f"{PAGE}estimate/", sent).json()["refused"]
+
+
+def test_estimates_are_for_staff(client, trainable):
+    assert client.get(f"{PAGE}estimate/").url.startswith("/login/")
+
+
+def test_the_script_asks_for_a_rehearsal(staff_client, trainable, monkeypatch, django_capture_on_commit_callbacks):
+    nudged = []
+    monkeypatch.setattr(Job, "nudge", lambda job: nudged.append(job.pk))
+    sent = fields_on(page_of(staff_client))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = staff_client.post(f"{PAGE}estimate/", sent).json()
+
+    job = Job.objects.get()
+    assert (answer["is_measuring"], answer["expected"], nudged) == (True, "waits to be measured …", [job.pk])
+    assert job.kind == "rehearsal"
+    assert TrainingConfig.from_dict(job.params["config"]) == RunRequest.of(trainable, preset="balanced").config
+    assert "These are the figures of MobileNetV2" in answer["stands_for"]
+
+
+def test_the_button_asks_for_a_rehearsal_without_scripts_and_keeps_the_form(staff_client, trainable):
+    sent = fields_on(page_of(staff_client)) | {"seed": "31", "rehearse": "1"}
+
+    answer = staff_client.post(PAGE, sent)
+
+    page = unescape(answer.content.decode())
+    assert (answer.status_code, Job.objects.count(), trainable.runs.count()) == (200, 1, 0)
+    assert "to be measured" in page
+    assert fields_on(page)["seed"] == "31"
+
+
+def test_what_a_rehearsal_measured_is_said(staff_client, trainable, rehearsed):
+    rehearsed(RunRequest.of(trainable, preset="quick").config)
+
+    page = page_of(staff_client, "?preset=quick")
+
+    assert "about 1 min 35 s on A CPU" in page
+    assert "64 pictures" in page
+    assert "Here: about 1 min 35 s" in page
+
+
+def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable, rehearsed):
+    request = RunRequest.of(trainable, preset="quick")
+    job = rehearsed(request.config, largest_batch=8)
+    job.refresh_from_db()
+
+    assert Estimate(request, Plan.of(trainable), job).largest_batch == "8 pictures: make the batch smaller"
+
+
+def test_a_rehearsal_that_failed_says_why_and_may_be_asked_for_again(staff_client, staff, trainable):
+    config = RunRequest.of(trainable, preset="quick").config
+    job = rehearse(trainable, config, 10, staff)
+    Job.objects.update(
+        state=Job.State.FAILED, ended_at=timezone.now(), error_sentence={"template": "Out of memory.", "params": {}}
+    )
+
+    page = page_of(staff_client, "?preset=quick")
+    assert 'role="status">could not be measured</dd>' in page
+    assert 'role="status">Out of memory.</p>' in page
+    assert rehearse(trainable, config, 10, staff) != job
+
+
+# --- rehearsals
+def test_a_rehearsal_of_the_same_settings_and_pictures_is_not_made_twice(trainable, rehearsed, staff):
+    config = TrainingConfig.for_network("cnn")
+    job = rehearsed(config)
+
+    assert rehearse(trainable, config.changed({"seed": 9}), 10, staff) == job
+    assert find(trainable, config, 11) is None
+    assert digest_of(config, 10) != digest_of(config.changed({"batch_size": 3}), 10)
+
+
+def test_asking_for_another_rehearsal_ends_the_one_that_waits(trainable, staff):
+    first = rehearse(trainable, TrainingConfig.for_network("cnn"), 10, staff)
+
+    rehearse(trainable, TrainingConfig.for_network("mlp"), 10, staff)
+
+    first.refresh_from_db()
+    assert first.state == Job.State.CANCELLED
+    assert find(trainable, TrainingConfig.for_network("cnn"), 10) is None
+
+
+def test_the_page_rehearses_by_itself_only_where_nothing_else_is_at_work(staff_client, trainable, staff):
+    assert "data-rehearses" in page_of(staff_client)
+    trainable.runs.create(
+        config=TrainingConfig().to_dict(), state=TrainingRun.State.TRAINING, lease=1, heartbeat=timezone.now()
+    )
+
+    assert not is_welcome(trainable)
+    assert "data-rehearses" not in page_of(staff_client)
+
+
+def test_a_job_that_waits_goes_before_a_rehearsal(trainable):
+    Job.objects.create(recognizer=trainable, kind=Job.Kind.REVIEW)
+
+    assert not is_welcome(trainable)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_page_asks_few_questions(staff_client, trainable, preset, django_assert_max_num_queries):
+    with django_assert_max_num_queries(16):
+        staff_client.get(f"{PAGE}?preset={preset}")

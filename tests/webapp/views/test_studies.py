@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.drawings import SHAPES
+from training.config.training_config import TrainingConfig
+from training.errors import WrongConfig
+from training.models import Picture, Recognizer, Study, TrainingRun
+from training.runs.search_requests import StudyRequest
+
+BASE = TrainingConfig.for_network("cnn", {"epochs": 4})
+NEW = "/manage/shapes/search/"
+
+
+@pytest.fixture
+def pictures(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> None:
+    for shape in SHAPES:
+        add_pictures(recognizer, label=shape, count=5)
+
+
+@pytest.fixture
+def study(recognizer: Recognizer) -> Study:
+    request = StudyRequest.of(
+        recognizer, BASE, {"learning_rate": "0.001 .. 0.1", "optimizer": "sgd | adam"}, max_runs=10
+    )
+    return Study.objects.create(recognizer=recognizer, **request.values())
+
+
+def trial(study: Study, number: int, value: float | None, **values: Any) -> TrainingRun:
+    """An ended trial."""
+    config = study.base.changed({"learning_rate": 0.01 * (number + 1), "optimizer": "sgd"}).to_dict()
+    values = {"state": TrainingRun.State.SUCCEEDED, "lease": 1, "ended_at": timezone.now(), "config": config} | values
+    return study.recognizer.runs.create(study=study, trial_number=number, value=value, **values)
+
+
+def sent(**values: Any) -> dict[str, Any]:
+    """What the form sends for a search of the learning rate, with some fields otherwise."""
+    return {
+        "network": "cnn",
+        "epochs_of_each": 3,
+        "use_learning_rate": "on",
+        "learning_rate": "0.001 .. 0.1",
+        "max_runs": 5,
+    } | values
+
+
+# --- asked for
+
+
+@pytest.mark.usefixtures("pictures")
+def test_the_form_offers_each_setting_with_a_range_to_try(staff_client: Client) -> None:
+    page = staff_client.get(f"{NEW}?network=cnn").content.decode()
+
+    assert 'name="use_dropout"' in page
+    assert 'value="0.0001 .. 0.01"' in page
+    assert 'name="use_seed"' not in page
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_search_begins_with_its_first_trial(
+    staff_client: Client, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = staff_client.post(NEW, sent(use_optimizer="on", optimizer=["sgd", "adam"]))
+
+    study = Study.objects.get()
+    assert answer.headers["Location"] == f"/manage/studies/{study.pk}/"
+    assert (study.max_runs, study.max_minutes, study.base.epochs) == (5, None, 3)
+    assert study.space == {
+        "learning_rate": {"low": 0.001, "high": 0.1, "is_log": True},
+        "optimizer": {"choices": ["sgd", "adam"]},
+    }
+    assert study.trials.queued().count() == 1
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_search_may_begin_from_an_earlier_run(staff_client: Client, recognizer: Recognizer) -> None:
+    run = recognizer.runs.create(config=BASE.changed({"dropout": 0.45}).to_dict())
+
+    staff_client.post(NEW, sent(earlier=run.pk))
+
+    assert Study.objects.get().base.dropout == 0.45
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"learning_rate": "0.1 .. 0.001"}, "from a smaller number to a larger one, not from 0.1 to 0.001"),
+        ({"learning_rate": "0 .. 1"}, "“Learning rate” is “0.0”; expected 1e-07 … 10"),
+        ({"learning_rate": "fast"}, "“Learning rate” is “fast”"),
+        ({"learning_rate": "0.1"}, "give at least two different choices"),
+        ({"use_learning_rate": ""}, "Nothing is searched"),
+        ({"max_runs": ""}, "Give a number of trials, or of minutes, or both"),
+        ({"use_optimizer": "on", "optimizer": ["sgd"]}, "“Optimizer”: give at least two different choices"),
+        ({"use_optimizer": "on", "optimizer": ["sgd", "magic"]}, "magic is not one of the available choices"),
+        ({"use_momentum": "on", "momentum": "0.8 .. 0.9"}, "“Momentum” changes nothing beside the other settings"),
+        (
+            {"use_image_size": "on", "image_size": "8 | 9", "use_filters": "on", "filters": "1,1,1,1,1 | 2,2,2,2,2"},
+            "No combination of these can be trained",
+        ),
+    ],
+)
+def test_an_impossible_search_is_refused_with_the_reason(
+    values: dict[str, Any], reason: str, staff_client: Client
+) -> None:
+    answer = staff_client.post(NEW, sent(**values))
+
+    assert answer.status_code == 400
+    assert reason in answer.content.decode().replace("&quot;", '"')
+    assert not Study.objects.exists()
+
+
+@pytest.mark.usefixtures("pictures")
+def test_flips_are_not_tried_where_a_mirrored_picture_shows_something_else(
+    staff_client: Client, recognizer: Recognizer
+) -> None:
+    Recognizer.objects.update(is_mirror_safe=False)
+
+    answer = staff_client.post(NEW, sent(use_augmentation="on", augmentation="flip,zoom | -"))
+
+    assert "a mirrored picture of this recognizer shows something else" in answer.content.decode()
+
+
+def test_a_recognizer_without_pictures_is_not_searched(staff_client: Client, recognizer: Recognizer) -> None:
+    assert "Add pictures" in staff_client.get(NEW).content.decode()
+    assert staff_client.post(NEW, sent()).status_code == 400
+
+
+# --- watched
+
+
+def test_the_page_shows_each_trial_and_the_best(staff_client: Client, study: Study) -> None:
+    trial(study, 0, 0.5)
+    trial(study, 1, 0.75)
+    trial(study, 2, 0.25, state=TrainingRun.State.PRUNED)
+
+    page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
+
+    assert "by trial 2: the best so far" in page
+    assert "75.0" in page
+    assert "3 of at most 10 trials" in page
+    points = json.loads(re.search('data-points="([^"]*)"', page)[1].replace("&quot;", '"'))
+    assert points[2] == {
+        "number": 3,
+        "value": 0.25,
+        "is_whole": False,
+        "tried": {"learning_rate": 0.03, "optimizer": "SGD"},
+    }
+
+
+def test_a_trial_that_could_not_be_trained_says_what_it_tried(staff_client: Client, study: Study) -> None:
+    error = WrongConfig(
+        "This combination cannot be trained: %(reason)s",
+        reason="Too odd.",
+        tried={"learning_rate": 0.0123, "optimizer": "adam"},
+    )
+    trial(study, 0, None, state=TrainingRun.State.FAILED, error_sentence=error.sentence)
+
+    page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
+
+    assert "0.0123" in page
+    assert "Too odd." in page
+
+
+def test_the_page_follows_a_search_until_its_end(staff_client: Client, study: Study) -> None:
+    url = f"/manage/studies/{study.pk}/"
+
+    during = staff_client.get(url, headers={"HX-Request": "true"})
+    study.request_cancel()
+    after = staff_client.get(url, headers={"HX-Request": "true"})
+
+    assert during.content.decode().lstrip().startswith("<div data-study")
+    assert "HX-Refresh" not in during.headers
+    assert after.headers["HX-Refresh"] == "true"
+    assert "hx-get" not in after.content.decode()
+
+
+def test_importances_are_shown_where_they_are_known(staff_client: Client, study: Study) -> None:
+    study.add_importances({"learning_rate": 0.8, "optimizer": 0.2})
+
+    page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
+
+    assert "How much each setting matters" in page
+    assert Study.objects.get().search_space == study.search_space
+
+
+def test_a_search_that_ended_leads_to_its_version(staff_client: Client, study: Study, version: Any) -> None:
+    best = trial(study, 0, 0.5)
+    Study.objects.update(state="done", ended_at=timezone.now(), best_run=best, final_run=version.run)
+
+    page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
+
+    assert f"/manage/shapes/versions/{version.number}/" in page
+    assert "of the test pictures, which no trial has seen" in page
+
+
+def test_a_search_is_cancelled_once(staff_client: Client, study: Study) -> None:
+    staff_client.post(f"/manage/studies/{study.pk}/cancel/")
+    again = staff_client.post(f"/manage/studies/{study.pk}/cancel/", follow=True)
+
+    assert Study.objects.get().state == Study.State.CANCELLED
+    assert "The search had ended already." in again.content.decode()
+
+
+@pytest.mark.usefixtures("pictures")
+def test_the_recognizers_page_leads_to_its_searches_and_hides_their_trials(staff_client: Client, study: Study) -> None:
+    run = trial(study, 0, 0.5)
+
+    page = staff_client.get("/manage/shapes/").content.decode()
+
+    assert NEW in page
+    assert f"/manage/studies/{study.pk}/" in page
+    assert f"/manage/runs/{run.pk}/" not in page
+
+
+@pytest.mark.parametrize("url", [NEW, "/manage/studies/1/"])
+def test_searches_are_for_staff(url: str, client: Client) -> None:
+    assert client.get(url).headers["Location"].startswith("/login/")
+
+
+def test_the_list_of_runs_hides_trials_behind_their_search(staff_client: Client, study: Study) -> None:
+    run = trial(study, 0, 0.5)
+
+    page = staff_client.get("/manage/runs/").content.decode()
+
+    assert f"/manage/studies/{study.pk}/" in page
+    assert f"/manage/runs/{run.pk}/" not in page
+
+
+def test_the_page_of_a_trial_leads_to_its_search(staff_client: Client, study: Study) -> None:
+    run = trial(study, 3, 0.5)
+
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    assert "Trial 4." in page
+    assert f"/manage/studies/{study.pk}/" in page
+
+
+# --- the API
+
+
+def test_a_search_is_started_followed_and_cancelled_over_the_api(staff_client: Client, recognizer: Recognizer) -> None:
+    space = {"learning_rate": {"low": 0.001, "high": 0.1}, "optimizer": {"choices": ["sgd", "adam"]}}
+    asked = {"network": "cnn", "settings": {"epochs": 3}, "space": space, "max_runs": 4}
+
+    begun = staff_client.post("/api/v1/recognizers/shapes/studies", asked, content_type="application/json")
+    trial(Study.objects.get(), 0, 0.5)
+    told = staff_client.get(f"/api/v1/studies/{begun.json()['id']}").json()
+    cancelled = [staff_client.post(f"/api/v1/studies/{told['id']}/cancel") for _ in range(2)]
+
+    assert begun.status_code == 201
+    assert (told["state"], told["best_trial"], told["trials"][0]["value"]) == ("searching", 1, 0.5)
+    assert told["space"]["learning_rate"] == {"low": 0.001, "high": 0.1, "is_log": True}
+    assert [answer.status_code for answer in cancelled] == [200, 409]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"space": {"dropout": {"low": 0, "high": 0.5}}}, "The search has no end"),
+        ({"space": {"seed": "1 | 2"}, "max_runs": 3}, "“seed” cannot be searched"),
+        ({"space": {"dropout": 3}, "max_runs": 3}, "dropout: expected choices such as"),
+        ({"space": {"dropout": "0 .. 0.5"}, "max_runs": 0}, "max_runs is “0”; expected 1 … 1000"),
+        ({"space": {"dropout": "0 .. 0.5"}, "max_runs": 3, "preset": "quick"}, "A search needs a network"),
+    ],
+)
+def test_a_wrong_search_is_refused_over_the_api(
+    asked: dict[str, Any], reason: str, staff_client: Client, recognizer: Recognizer
+) -> None:
+    answer = staff_client.post("/api/v1/recognizers/shapes/studies", asked, content_type="application/json")
+
+    assert answer.status_code == 400
+    assert reason in answer.json()["detail"]

@@ -1,0 +1,90 @@
+"""Presets: how long and how deep a training goes, for people who would rather not choose settings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from training.config.training_config import NETWORKS, PRETRAINED, TrainingConfig
+from training.errors import N_, WrongConfig
+
+QUICK, BALANCED, THOROUGH = "quick", "balanced", "thorough"
+PRESETS = (QUICK, BALANCED, THOROUGH)
+
+HELP = {
+    QUICK: N_("Learns the last layer only, on features of a pretrained network. A minute."),
+    BALANCED: N_("Then its upper part learns too, on randomly changed pictures. Some minutes."),
+    THOROUGH: N_("The same with more pixels, and longer. A quarter of an hour, or a coffee."),
+}
+
+# Over the network's own defaults.
+_FINE_TUNED: dict[str, Any] = {
+    "fine_tune": "upper",
+    "fine_tune_learning_rate": 5e-4,  # a race that sees the pictures knows better
+    "weight_decay": 0.02,
+    "label_smoothing": 0.1,
+    "augmentation": ("flip", "rotation", "zoom", "brightness", "contrast", "colour"),
+    "augmentation_strength": 0.5,
+}
+_PRETRAINED: dict[str, dict[str, Any]] = {
+    QUICK: {"image_size": 224, "fine_tune": "none", "epochs": 20, "head_epochs": 20, "views": 1},
+    BALANCED: {**_FINE_TUNED, "image_size": 160, "epochs": 16, "head_epochs": 6, "views": 2},
+    THOROUGH: {**_FINE_TUNED, "image_size": 224, "epochs": 22, "head_epochs": 8, "views": 3, "mixup": 0.2},
+}
+_FROM_SCRATCH: dict[str, dict[str, Any]] = {
+    "mlp": {"learning_rate": 1e-3, "weight_averaging": 0.98},
+    "lenet5": {"learning_rate": 4e-3, "augmentation_strength": 0.8, "weight_averaging": 0.98},
+    "cnn": {
+        "image_size": 48,
+        "filters": (32, 64, 128, 256),
+        "convolutions": 2,
+        "batch_size": 16,
+        "learning_rate": 2e-3,
+        "weight_decay": 0.02,
+        "label_smoothing": 0.1,
+        "dropout": 0.3,
+        "initialization": "he_normal",
+        "weight_averaging": 0.99,
+        "augmentation": ("translation", "rotation", "zoom", "shear", "contrast", "brightness", "colour", "blur"),
+    },
+    "googlenet": {"image_size": 96, "label_smoothing": 0.1},
+}
+_EPOCHS_FROM_SCRATCH = {QUICK: 10, BALANCED: 30, THOROUGH: 100}
+# How many pictures a network from scratch is shown at most: with more of them it needs fewer epochs.
+_PICTURES_SHOWN = {QUICK: 20_000, BALANCED: 80_000, THOROUGH: 140_000}
+_FEWEST_EPOCHS = 3
+_FEW_PICTURES = 500  # with fewer, a pretrained network sees each twice as often
+_SMALLEST_SIDE = 32  # three halvings still leave something to see
+
+
+def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int = 0) -> TrainingConfig:
+    """The settings of a preset for a network.
+
+    Small simple pictures are never flipped: a sign, a letter, a digit seldom means the same mirrored. What learns from
+    scratch is not shown more pixels than the pictures have: enlarged, they only take longer.
+
+    Args:
+        num_pictures: to learn from, where they are counted already.
+        side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
+    Raises: WrongConfig if there is no such preset or network.
+    """
+    if preset not in PRESETS:
+        raise WrongConfig(
+            N_("There is no preset “%(name)s”. There are: %(known)s."), name=preset, known=", ".join(PRESETS)
+        )
+    if network not in NETWORKS:
+        raise WrongConfig(
+            N_("There is no network “%(name)s”. There are: %(known)s."), name=network, known=", ".join(NETWORKS)
+        )
+    if network in PRETRAINED:
+        config = TrainingConfig.for_network(network, _PRETRAINED[preset])
+        return config.changed({"epochs": 2 * config.epochs}) if 0 < num_pictures < _FEW_PICTURES else config
+    epochs = _epochs_from_scratch(preset, num_pictures)
+    config = TrainingConfig.for_network(network, {**_FROM_SCRATCH[network], "epochs": epochs})
+    enough = max(_SMALLEST_SIDE, 8 * math.ceil(side / 8))
+    return config.changed({"image_size": min(config.image_size, enough)}) if side else config
+
+
+def _epochs_from_scratch(preset: str, num_pictures: int) -> int:
+    usual = _EPOCHS_FROM_SCRATCH[preset]
+    return max(_FEWEST_EPOCHS, min(usual, _PICTURES_SHOWN[preset] // num_pictures)) if num_pictures else usual

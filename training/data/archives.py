@@ -1,0 +1,119 @@
+"""Zip files from strangers: members are counted, capped and read one by one; nothing is ever extracted."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from training.data.images import MAX_UPLOAD_BYTES
+from training.errors import N_, UnreadableArchive
+from training.library.pictures import Member, class_of, is_junk
+
+MAX_ARCHIVE_BYTES = 2_000_000_000
+MAX_MEMBERS = 20_000
+MAX_UNPACKED_BYTES = 2_000_000_000
+MAX_RATIO = 100  # unpacked to packed, of one member
+
+
+@contextlib.contextmanager
+def zip_members(archive: Path | BinaryIO) -> Iterator[list[Member]]:
+    """The files of a zip of class folders, in the archive's order; the class is the folder a file lies in.
+
+    They can be read, also in threads, until the context ends.
+
+    Raises: UnreadableArchive if the file is no zip or breaks a limit as a whole. What breaks one as a single member is
+    raised by that member's `read()`, so that the rest can still be taken.
+    """
+    with _open(archive) as opened:
+        yield [_member(opened, each) for each in _files(opened)]
+
+
+def count_members(archive: Path | BinaryIO) -> int:
+    """How many files `zip_members` will give. Raises: UnreadableArchive."""
+    with _open(archive) as opened:
+        return len(_files(opened))
+
+
+def _open(archive: Path | BinaryIO) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile raises nearly anything on a broken file
+        raise UnreadableArchive(
+            N_("This is not a zip we can read. Pack the class folders into a .zip file and send that.")
+        ) from error
+
+
+def _files(opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The members that are files and no junk, within the limits of the archive as a whole."""
+    names = [(each, _name_of(each)) for each in opened.infolist()]
+    files = [each for each, name in names if not name.endswith("/") and not is_junk(name)]
+    _check_archive(opened, files)
+    return files
+
+
+def _check_archive(opened: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_MEMBERS:
+        raise UnreadableArchive(
+            N_("The zip holds %(count)d files; at most %(limit)d are allowed. Send it in parts."),
+            count=len(members),
+            limit=MAX_MEMBERS,
+        )
+    unpacked = sum(each.file_size for each in members)
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise UnreadableArchive(
+            N_("The zip unpacks to %(size).1f GB; at most %(limit).1f GB are allowed. Send it in parts."),
+            size=unpacked / 1e9,
+            limit=MAX_UNPACKED_BYTES / 1e9,
+        )
+    packed = sum(each.compress_size for each in members)
+    stored = opened.start_dir  # where the list of members begins: all of their bytes lie before it
+    if packed > stored:
+        raise UnreadableArchive(N_("The zip's files overlap one another, as in a zip bomb. Pack it anew."))
+
+
+def _member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    name = _name_of(info)
+
+    def read() -> bytes:
+        _check_member(info, name)
+        try:
+            with opened.open(info) as file:
+                data = file.read(MAX_UPLOAD_BYTES + 1)  # ingest() refuses what is longer than the limit
+                if len(data) <= MAX_UPLOAD_BYTES:
+                    file.read(1)  # at the end the checksum is compared
+                return data
+        except Exception as error:  # zipfile and its decompressors raise nearly anything on a broken member
+            raise UnreadableArchive(N_("The file is damaged inside the zip. Pack the zip anew.")) from error
+
+    return Member(name, class_of(name), read)
+
+
+def _check_member(info: zipfile.ZipInfo, name: str) -> None:
+    if info.flag_bits & 0x1:
+        raise UnreadableArchive(N_("The file is encrypted. Pack the zip without a password."))
+    if (info.external_attr >> 16) & 0o170000 == 0o120000:
+        raise UnreadableArchive(N_("This is a link, not a picture. Put the picture itself into the zip."))
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or ":" in name.partition("/")[0]:
+        raise UnreadableArchive(N_("The file's path leads out of the zip. Pack the class folders anew."))
+    if info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        raise UnreadableArchive(
+            N_("The file unpacks to more than %(ratio)d times its size, as in a zip bomb."), ratio=MAX_RATIO
+        )
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """The member's path. Without the UTF-8 flag Windows writes Chinese names in GBK, other tools in bare UTF-8."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        raw = name.encode("cp437", errors="replace")
+        for encoding in ("utf-8", "gb18030"):
+            with contextlib.suppress(UnicodeDecodeError):
+                name = raw.decode(encoding)
+                break
+    return name.replace("\\", "/")  # some Windows programs separate folders so

@@ -1,0 +1,27 @@
+"""Some of a manifest's pictures, where looking at all of them would take too long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from training.data.manifest import Manifest
+from training.data.splitting import Split
+
+
+def sample(manifest: Manifest, most: Mapping[Split, int]) -> Manifest:
+    """At most so many pictures of each side, evenly from what is in order of the classes: each has its share.
+
+    Args:
+        most: by side; a side that is not named is left out.
+    """
+    kept = np.concatenate([_evenly(manifest.positions(side), count) for side, count in most.items()])
+    return replace(manifest, entries=[manifest.entries[position] for position in np.sort(kept)])
+
+
+def _evenly(positions: np.ndarray, count: int) -> np.ndarray:
+    if len(positions) <= count:
+        return positions
+    return positions[np.linspace(0, len(positions) - 1, count).round().astype(np.intp)]

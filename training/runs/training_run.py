@@ -1,0 +1,229 @@
+"""One claimed run, from its row to its version, in the trainer's process."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+from training import storage
+from training.artifacts.h5 import Artifact, sha256_of
+from training.data.manifest import Manifest
+from training.environment import environment_of
+from training.errors import BrokenArtifact, TrainingError, TrialPruned
+from training.evaluation.predictions import ANSWERS_NAME
+from training.library.pictures import manifest_of_run
+from training.models import ModelVersion, TrainingRun
+from training.outages import outlasting
+from training.runs.requests import usual_pictures
+from training.runs.search import Trial, begin_trial
+
+if TYPE_CHECKING:
+    from training.devices import Device
+    from training.trainer.callbacks import EpochResult
+
+PIXEL_CACHE = "cache/pixels"  # working folder in which decoded pictures are kept from run to run
+
+log = logging.getLogger("training")
+
+
+class RowReport:
+    """Writes what the trainer tells into the run's row, however long the database is away."""
+
+    def __init__(self, run: TrainingRun) -> None:
+        self.run = run
+        self.environment: dict[str, Any] = {"parts": {}}  # of this attempt
+
+    def device(self, device: Device) -> None:
+        self.environment |= environment_of(device)
+        values = {"device": device.name, "device_reason": device.reason, "environment": self.environment}
+        outlasting(lambda: self.run.write(**values))
+        log.info("Computes on %s in %s", device.name, device.precision)
+
+    def stage(self, stage: str) -> None:
+        self.part(stage)
+        outlasting(lambda: self.run.write(state=stage))
+
+    def part(self, name: str) -> None:
+        """Keep when a part of this attempt began; where it is begun twice the first time counts."""
+        self.environment["parts"].setdefault(name, timezone.now().isoformat(timespec="seconds"))
+        outlasting(lambda: self.run.write(environment=self.environment))
+
+    def resumed(self, epoch: int) -> None:
+        outlasting(lambda: self.run.begin_at(epoch))
+
+    def epoch(self, result: EpochResult) -> None:
+        outlasting(lambda: self.run.record_epoch(result))
+        log.info(
+            "Epoch %d: loss %.4f, accuracy %.4f; validation loss %.4f, accuracy %.4f",
+            *(result.number, result.loss, result.accuracy, result.val_loss, result.val_accuracy),
+        )
+
+    def checkpoint(self, path: Path, epoch: int, step: int) -> None:
+        """The file first, then its row: a checkpoint that has a row has its file."""
+        file = f"{self.run.folder}/{self.run.lease}-{epoch}-{step}{path.suffix}"
+        sha256, num_bytes = sha256_of(path), path.stat().st_size
+        storage.keep(path, file)
+        for outdated in outlasting(
+            lambda: self.run.record_checkpoint(epoch=epoch, step=step, file=file, sha256=sha256, num_bytes=num_bytes)
+        ):
+            storage.forget(outdated)
+
+
+class TrialOver(Exception):
+    """A trial has learned all it will."""
+
+
+class TrialReport(RowReport):
+    """A run of a study ends early where that is hopeless, and in any case before the test pictures are looked at."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.run)
+        self.trial = trial
+
+    def stage(self, stage: str) -> None:
+        if stage == TrainingRun.State.EVALUATING:
+            raise TrialOver
+        super().stage(stage)
+
+    def epoch(self, result: EpochResult) -> None:
+        super().epoch(result)
+        self.trial.check(result)
+
+
+def train_trial(run: TrainingRun) -> None:
+    """Train a claimed run of a study with the settings it tries next, and end it with what these came to.
+
+    Raises: TrainingError with the sentence for the run's page.
+    """
+    trial = begin_trial(run)
+    state = TrainingRun.State.SUCCEEDED
+    try:
+        _train(run, outlasting(lambda: manifest_of_run(run)), TrialReport(trial))
+    except TrialOver:
+        pass
+    except TrialPruned as reason:
+        log.info("%s", reason)
+        state = TrainingRun.State.PRUNED
+    trial.end(state)
+    run.forget_checkpoints()
+
+
+def train_run(run: TrainingRun) -> ModelVersion:
+    """Train a claimed run's network, or go on with it, keep its files and end the run with its version.
+
+    Raises: TrainingError with the sentence for the run's page.
+    """
+    manifest = outlasting(lambda: manifest_of_run(run))
+    report = RowReport(run)
+    if run.is_network_open:
+        report.part("choosing")
+        settle_network(run, manifest)
+    version = _keep(run, manifest, _train(run, manifest, report))
+    run.forget_checkpoints()
+    return version
+
+
+def settle_network(run: TrainingRun, manifest: Manifest) -> None:
+    """Put the network that a race picks into the row, with its settings and why: a later attempt goes on with them.
+
+    Raises: TrainingError with the sentence for the run's page.
+    """
+    from training.trainer.network_selection import race
+
+    config, why = race(
+        manifest,
+        run.training_config,
+        run.preset,
+        cache_folder=storage.working_folder(run.work_name),
+        side=usual_pictures(run.recognizer)["side"],
+        is_mirror_safe=run.recognizer.is_mirror_safe,
+    )
+    run.config, run.choice_sentence, run.is_network_open = config.to_dict(), dict(why), False
+    settled = {"config": run.config, "choice_sentence": run.choice_sentence, "is_network_open": False}
+    outlasting(lambda: run.write(**settled))
+    log.info("%s", run.choice)
+
+
+def _train(run: TrainingRun, manifest: Manifest, report: RowReport) -> Artifact:
+    """From the newest checkpoint, where there is one."""
+    checkpoint = outlasting(lambda: newest_checkpoint(run, manifest))
+    outlasting(lambda: run.write(**_counts(manifest)))
+
+    from training.trainer.train import train  # TensorFlow takes seconds, so what can be refused before it is
+
+    return train(
+        manifest,
+        run.training_config,
+        report,
+        folder=storage.working_folder(run.work_name),
+        cache_folder=storage.working_folder(PIXEL_CACHE),
+        recognizer=run.recognizer.slug,
+        resume_from=checkpoint,
+    )
+
+
+def newest_checkpoint(run: TrainingRun, manifest: Manifest) -> Path | None:
+    """The newest checkpoint whose file is whole; none where the run's pictures are other ones by now."""
+    if run.manifest_sha256 != manifest.sha256:
+        run.forget_checkpoints()
+    for checkpoint in run.checkpoints.all():
+        try:
+            checkpoint.check_file()
+        except BrokenArtifact as error:
+            log.warning("The checkpoint of epoch %d is left aside: %s", checkpoint.epoch, error)
+        else:
+            return checkpoint.path
+    return None
+
+
+def _counts(manifest: Manifest) -> dict[str, object]:
+    return {
+        "manifest_sha256": manifest.sha256,
+        "num_train": manifest.count("train"),
+        "num_validation": manifest.count("validation"),
+        "num_test": manifest.count("test"),
+    }
+
+
+def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVersion:
+    """Files first, then the row: a version that has a row has its files."""
+    folder = f"versions/{run.recognizer_id}/{run.pk}-{run.lease}"
+    h5_bytes = artifact.h5.path.stat().st_size
+    for path in (artifact.h5.path, *artifact.twin.paths):
+        storage.keep(path, f"{folder}/{path.name}")
+    answers = artifact.answers.to_bytes()
+    storage.keep_bytes(answers, f"{folder}/{ANSWERS_NAME}")
+    version = ModelVersion(
+        recognizer=run.recognizer,
+        run=run,
+        folder=folder,
+        h5_sha256=artifact.h5.sha256,
+        h5_bytes=h5_bytes,
+        twin_sha256=artifact.twin.sha256,
+        twin_difference=artifact.twin.max_difference,
+        class_names=manifest.class_names,
+        image_size=run.training_config.image_size,
+        num_weights=artifact.num_weights,
+        test_accuracy=artifact.evaluation.accuracy,
+        temperature=artifact.temperature,
+        evaluation=artifact.evaluation.to_dict(),
+        answers_sha256=hashlib.sha256(answers).hexdigest(),
+    )
+    if run.publish_when_done:
+        version.trouble_sentence = _what_speaks_against(version)
+    outlasting(lambda: run.succeed(version))
+    return version
+
+
+def _what_speaks_against(version: ModelVersion) -> dict[str, Any]:
+    """Why a version cannot be published; empty where it can."""
+    try:
+        version.verify()
+    except TrainingError as error:
+        log.error("The version cannot be published: %s", error)
+        return dict(error.sentence)
+    return {}

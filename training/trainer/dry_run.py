@@ -1,0 +1,186 @@
+"""A rehearsal: the first steps of a training that has not begun, with a watch, on a few of its pictures.
+
+What is done once is timed as a whole, what is done for every picture or step is timed and multiplied.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+
+from training import storage
+from training.config.training_config import TrainingConfig
+from training.data.images import load_pixels
+from training.data.manifest import Manifest, make_manifest
+from training.data.subsets import sample
+from training.devices import mirrored, prepare_device
+from training.hardware import available_bytes
+from training.library.pictures import shares_of
+from training.models import Job
+from training.outages import outlasting
+from training.trainer.input_pipeline import stacked
+from training.trainer.phases import Course, Phase, class_accuracy, phases, start_afresh
+from training.trainer.train import network_to_fit
+
+STEPS = 20
+UNTIMED_STEPS = 2  # the first ones trace
+VALIDATED = 64  # pictures
+START_SECONDS = 6.0  # until TensorFlow is there and the device is known; about that on two cores
+END_SECONDS = 12.0  # for the twin, its comparison with the H5 and the figures, beside the answers themselves
+MEMORY_LEFT = 0.8  # share of the free memory that a batch may take
+KEPT_TWICE = 2  # the maps of a step and their gradients
+LARGEST_BATCH = 1024
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What came of a rehearsal."""
+
+    seconds_per_step: float  # of the last phase, which takes longest
+    expected_seconds: float  # from Start to the version
+    largest_batch: int  # pictures that fit into memory
+    device: str
+
+
+def rehearsal_job(job: Job) -> dict[str, Any]:
+    """Rehearse the settings in a job's params on its recognizer's pictures. Raises: TrainingError, LeaseLost."""
+    config = TrainingConfig.from_dict(job.params["config"])
+    manifest = outlasting(lambda: _manifest(job))
+    few = _few(manifest, config)
+    for entry in few.entries:
+        storage.local_path(f"pictures/{entry.file}")  # fetches it where the store is a remote one
+    outlasting(lambda: job.advance(0.1))
+    return asdict(rehearse(manifest, config, folder=storage.working_folder(job.work_name)))
+
+
+def _manifest(job: Job) -> Manifest:
+    """As it would be now; nothing is written."""
+    pictures = job.recognizer.pictures.select_related("label").order_by("pk")
+    samples = [
+        (each.file.removeprefix("pictures/"), each.sha256, each.label.key, each.group, each.split) for each in pictures
+    ]
+    return make_manifest(storage.local_path("pictures"), samples, shares_of(job.recognizer))
+
+
+def _few(manifest: Manifest, config: TrainingConfig) -> Manifest:
+    return sample(manifest, {"train": min(STEPS * config.batch_size, 2 * STEPS * 32), "validation": VALIDATED})
+
+
+def rehearse(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> Rehearsed:
+    """Take the first steps of each phase of a training.
+
+    Args:
+        manifest: of the whole training; some of its pictures are looked at.
+        folder: where a conversion may write for a moment.
+    Raises: WeightsNotFound, UnreadablePicture.
+    """
+    start_afresh(config.seed)
+    device = prepare_device(config.precision)
+    few = _few(manifest, config)
+    root = Path(manifest.root)
+    pixels, reading = _timed(
+        lambda: stacked(lambda i: load_pixels(root / few.entries[i].file, config.image_size), len(few.entries))
+    )
+    expected = START_SECONDS + END_SECONDS + reading / len(few.entries) * len(manifest.entries)
+    with mirrored(device, config.batch_size):
+        network, building = _timed(lambda: network_to_fit(config, len(manifest.class_names)))
+        expected += building
+        course = Course(network, pixels, few, config, folder)
+        for phase in phases(config):
+            timing = _rehearse_phase(course, phase, config)
+            expected += timing.expected(manifest, config, phase)
+        batch = largest_batch(timing.learner, available_bytes())
+    return Rehearsed(timing.step, expected, batch, device.name)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that the parts of a phase took."""
+
+    learner: keras.Model
+    preparing: float  # the frozen part converted, and features of the few pictures
+    per_prepared: float  # of that, for each picture more
+    tracing: float
+    step: float
+    validated: float  # one picture
+
+    def expected(self, manifest: Manifest, config: TrainingConfig, phase: Phase) -> float:
+        steps = math.ceil(manifest.count("train") / config.batch_size)
+        epoch = steps * self.step + manifest.count("validation") * self.validated
+        prepared = self.per_prepared * (manifest.count("train") * config.views + manifest.count("validation"))
+        return self.preparing + self.tracing + prepared + (phase.last - phase.first) * epoch
+
+
+def _rehearse_phase(course: Course, phase: Phase, config: TrainingConfig) -> Timing:
+    (learner, lessons), preparing = _timed(lambda: course.prepare(phase))
+    train, validation = course.manifest.positions("train"), course.manifest.positions("validation")
+    order = np.resize(train, STEPS * config.batch_size)
+    course.compile(learner, phase, STEPS, class_accuracy())
+    watch = StepWatch()
+    learner.fit(lessons.of_epoch(0, order), callbacks=[watch], shuffle=False, verbose=0)
+    at_rest = lessons.at_rest(validation)
+    _, first = _timed(lambda: learner.evaluate(at_rest, verbose=0))
+    _, validating = _timed(lambda: learner.evaluate(at_rest, verbose=0))
+    per_prepared = _seconds_a_feature(course, phase, train)
+    tracing = watch.tracing + max(first - validating, 0.0)
+    return Timing(learner, preparing, per_prepared, tracing, watch.step, validating / len(validation))
+
+
+def _seconds_a_feature(course: Course, phase: Phase, train: Any) -> float:
+    """What the features of a picture take where only the head learns, else nothing."""
+    if not phase.head_only:
+        return 0.0
+    block = train[:VALIDATED]
+    _, seconds = _timed(lambda: course.features_of(block))
+    return seconds / len(block)
+
+
+class StepWatch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Times the steps of an epoch; the first ones, which trace, apart."""
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.began = time.monotonic()
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.ends.append(time.monotonic())
+
+    @property
+    def step(self) -> float:
+        """The mean of the timed ones, in seconds."""
+        timed = self.ends[UNTIMED_STEPS - 1 :]
+        return (timed[-1] - timed[0]) / (len(timed) - 1)
+
+    @property
+    def tracing(self) -> float:
+        return max(self.ends[UNTIMED_STEPS - 1] - self.began - UNTIMED_STEPS * self.step, 0.0)
+
+
+def largest_batch(learner: keras.Model, free_bytes: int) -> int:
+    """How many pictures a step may have, by the maps that its gradient needs; a power of two, at least 1."""
+    maps = sum(_values(layer) for layer in learner._flatten_layers(include_self=False))
+    fitting = int(free_bytes * MEMORY_LEFT / (4 * KEPT_TWICE * max(maps, 1)))
+    return max(1, min(LARGEST_BATCH, 1 << int(math.log2(max(fitting, 1)))))
+
+
+def _values(layer: keras.layers.Layer) -> int:
+    """Numbers in a layer's output for one picture."""
+    if isinstance(layer, keras.Model) or not layer._inbound_nodes:
+        return 0
+    shapes = [tensor.shape[1:] for tensor in keras.tree.flatten(layer.output)]
+    return sum(math.prod(map(int, shape)) for shape in shapes)
+
+
+def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    began = time.monotonic()
+    result = work()
+    return result, time.monotonic() - began

@@ -1,0 +1,166 @@
+"""The phases of a training: what learns in each, from what, and with which optimizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from numpy.typing import NDArray
+
+from training import networks
+from training.config.training_config import TrainingConfig
+from training.data.manifest import Manifest
+from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino, upper_of
+from training.trainer.batches import Lessons, balanced_weights
+from training.trainer.input_pipeline import Cache, Features, Pictures, features
+from training.trainer.optimizers import make_loss, make_optimizer, make_schedule
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+LONGEST_BATCH_NORM_MOMENTUM = 0.98
+MAIN = "probabilities"  # of several heads the one that answers
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of epochs with one optimizer, on the whole network or on its head alone."""
+
+    first: int  # number of its first epoch, from 0
+    last: int  # one past its last
+    learning_rate: float
+    head_only: bool = False
+
+
+def phases(config: TrainingConfig) -> list[Phase]:
+    """The stretches of a training, those without epochs left out."""
+    if not config.is_fine_tuned:
+        return [Phase(0, config.epochs, config.learning_rate)]
+    if config.learns_only_its_last_layer:
+        return [Phase(0, config.epochs, config.learning_rate, head_only=True)]
+    both = [
+        Phase(0, config.head_epochs, config.learning_rate, head_only=True),
+        Phase(config.head_epochs, config.epochs, config.fine_tune_learning_rate),
+    ]
+    return [phase for phase in both if phase.first < phase.last]
+
+
+def start_afresh(seed: int) -> None:
+    """Begin all chance at the seed, and forget what the process built before.
+
+    TensorFlow adds up gradients in the order of the layers' names, which Keras numbers through a process: after
+    `conv2d_99` comes `conv2d_100`, which sorts before it. Other last digits follow, and after some steps other weights;
+    seen with googlenet, whose maps go five ways.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+
+
+class Course:
+    """Says for each phase what learns, and from what.
+
+    Args:
+        network: without augmentation; the pictures come changed.
+        folder: where a conversion may write for a moment.
+    """
+
+    def __init__(
+        self, network: keras.Model, cache: Cache, manifest: Manifest, config: TrainingConfig, folder: Path
+    ) -> None:
+        self.network = network
+        self.cache = cache
+        self.manifest = manifest
+        self.config = config
+        self.folder = folder
+        self.num_classes = len(manifest.class_names)
+
+    def prepare(self, phase: Phase) -> tuple[keras.Model, Lessons]:
+        """With the backbone frozen its features are computed once, and the head alone learns from them. In fine-tuning
+        the part that is left alone is computed outside of what learns, where that is faster."""
+        if phase.head_only:
+            networks.freeze_backbone(self.network)
+            computed = features(self._seen, self.manifest, self.config.views)
+            return networks.head_of(self.network), self._lessons(computed)
+        if self.config.is_fine_tuned:
+            lower = self._frozen.lower
+            networks.unfreeze_backbone(self.network, self.config)
+            if lower:
+                return upper_of(self.network, self.config), self._lessons(Pictures(self.cache, self.config, lower))
+        learner = networks.with_auxiliary_heads(self.network, self.config, self.num_classes)
+        return learner, self._lessons(Pictures(self.cache, self.config), _heads(learner))
+
+    def compile(self, learner: keras.Model, phase: Phase, steps_per_epoch: int, accuracy: keras.Metric) -> None:
+        """Give it the loss of the config, an optimizer with the rates of the phase, and averages as slow as fits."""
+        follow_batches(learner, steps_per_epoch)
+        num_epochs = phase.last - phase.first
+        rate = make_schedule(self.config, phase.learning_rate, steps_per_epoch, num_epochs)
+        optimizer = make_optimizer(self.config, rate, steps_per_epoch * num_epochs)
+        if heads := _heads(learner):
+            learner.compile(
+                optimizer,
+                {name: make_loss(self.config, self.num_classes) for name in heads},
+                loss_weights={name: 1.0 if name == MAIN else self.config.auxiliary_weight for name in heads},
+                metrics={MAIN: [accuracy]},
+            )
+        else:
+            learner.compile(optimizer, make_loss(self.config, self.num_classes), metrics=[accuracy])
+
+    def features_of(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
+        """(len(positions), n) what the head sees of some pictures."""
+        return self._seen.at_rest(positions)
+
+    @property
+    def converted_body(self) -> ov.Model | None:
+        """All of the network but its last layer for OpenVINO, where that is as it was when it was converted."""
+        return self._frozen.body if self.config.learns_only_its_last_layer else None
+
+    @property
+    def _seen(self) -> Pictures:
+        return Pictures(self.cache, self.config, self._frozen.features)
+
+    @cached_property
+    def _frozen(self) -> Frozen:
+        if tf.config.list_physical_devices("GPU"):
+            return frozen_in_keras(self.network)
+        return frozen_in_openvino(self.network, self.config, self.folder)
+
+    def _lessons(self, source: Pictures | Features, heads: tuple[str, ...] = ()) -> Lessons:
+        labels, weights = self.manifest.labels(), None
+        if self.config.class_weights == "balanced":
+            weights = balanced_weights(labels[self.manifest.positions("train")], self.num_classes)
+        return Lessons(source, labels, self.num_classes, self.config, weights, heads)
+
+
+def follow_batches(learner: keras.Model, steps_per_epoch: int) -> None:
+    """Let batch normalisation answer with its averages over the last third of an epoch or so.
+
+    Averages over ten batches of 16 jump from epoch to epoch, and the validation accuracy with them (seen on traffic
+    signs); over a hundred, those of a short training would still be at its start.
+    """
+    momentum = min(max(1 - 3 / steps_per_epoch, networks.BATCH_NORM_MOMENTUM), LONGEST_BATCH_NORM_MOMENTUM)
+    for layer in learner._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
+
+
+def class_accuracy() -> keras.metrics.Metric:
+    """The share of right answers; where pictures are blended, the class that prevails is the right one."""
+
+    def is_right(truth: Any, probabilities: Any) -> Any:
+        if len(truth.shape) > 1 and truth.shape[-1] == probabilities.shape[-1]:
+            truth = ops.argmax(truth, axis=-1)
+        answers = ops.argmax(probabilities, axis=-1)
+        return ops.cast(ops.equal(answers, ops.cast(ops.reshape(truth, (-1,)), answers.dtype)), "float32")
+
+    return keras.metrics.MeanMetricWrapper(is_right, name="accuracy")
+
+
+def _heads(learner: keras.Model) -> tuple[str, ...]:
+    """Names of the outputs where there are auxiliary ones."""
+    return tuple(learner.output) if isinstance(learner.output, dict) else ()

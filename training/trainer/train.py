@@ -1,0 +1,226 @@
+"""A manifest and a config in, an artifact out. No Django inside; TensorFlow is imported here and nowhere above."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from training import networks
+from training.acceleration import accelerated, has_bfloat16
+from training.artifacts.h5 import H5_NAME, Artifact, Provenance, write_h5
+from training.artifacts.serving_model import make_twin
+from training.config.training_config import TrainingConfig
+from training.data.images import Pixels
+from training.data.manifest import Manifest
+from training.data.pixel_cache import pixel_cache
+from training.devices import Device, mirrored, prepare_device
+from training.errors import N_, BrokenArtifact
+from training.trainer.callbacks import (
+    AveragedWeights,
+    BestWeights,
+    Checkpointer,
+    EpochReporter,
+    EpochResult,
+    restore_learner,
+    restore_network,
+)
+from training.trainer.checkpoints import Best, TrainingState, read_checkpoint, write_checkpoint
+from training.trainer.evaluate import judge
+from training.trainer.input_pipeline import shuffled
+from training.trainer.phases import Course, Phase, class_accuracy, phases, start_afresh
+
+log = logging.getLogger(__name__)
+
+PARITY_PICTURES = 64  # held-out pictures that the serving twin must answer as the H5 does
+FEW = 8  # pictures that a network is called with outside of a graph
+
+
+class Report(Protocol):
+    """Where a run tells what it is doing. A method may raise to end the run."""
+
+    def device(self, device: Device) -> None: ...
+    def stage(self, stage: str) -> None: ...  # "preparing", "training", "evaluating"
+    def epoch(self, result: EpochResult) -> None: ...
+
+    def resumed(self, epoch: int) -> None:
+        """Called once before training begins, with the number of whole epochs found done."""
+
+    def checkpoint(self, path: Path, epoch: int, step: int) -> None:
+        """Takes over a finished file with the state after whole epochs and some batches of the next."""
+
+
+def train(
+    manifest: Manifest,
+    config: TrainingConfig,
+    report: Report,
+    *,
+    folder: Path,
+    cache_folder: Path,
+    recognizer: str = "",
+    resume_from: Path | None = None,
+) -> Artifact:
+    """Train one network and write its H5 and its serving twin.
+
+    The epoch with the lowest validation loss is kept; the test pictures are looked at once, at the end.
+
+    Args:
+        folder: where network.h5, twin.xml and twin.bin are written, and checkpoints before the report takes them.
+        cache_folder: where decoded pictures are kept from run to run.
+        recognizer: slug that the H5 carries.
+        resume_from: a checkpoint of the same training; it goes on there and ends as if it had never stopped.
+    Raises: TrainingError with a sentence for the run's page; OSError with a file's name where a disk is full.
+    """
+    report.stage("preparing")
+    begun = _read_begun(resume_from, manifest)
+    start_afresh(config.seed)
+    device = prepare_device(config.precision)
+    report.device(device)
+    cache = pixel_cache(manifest, config.image_size, cache_folder)
+    num_classes = len(manifest.class_names)
+    report.resumed(begun.epoch if begun else 0)
+    with mirrored(device, config.batch_size):
+        # a checkpoint holds all weights: whoever goes on from one needs none of ImageNet
+        network = network_to_fit(config, num_classes, with_weights=begun is None)
+        log.info(
+            "%s: %d weights, %d pictures to learn from",
+            config.network,
+            network.count_params(),
+            manifest.count("train"),
+        )
+        report.stage("training")
+        course = Course(network, cache, manifest, config, folder)
+        fit(course, report, begun=begun)
+
+    report.stage("evaluating")
+    network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
+    held_out = cache[manifest.positions("test")[:PARITY_PICTURES]]
+    expected = _answers(network, held_out)
+    plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
+    twin = make_twin(plain, folder, held_out, expected, body=course.converted_body)
+    log.info("The serving twin differs from the H5 by at most %.2g", twin.max_difference)
+    judgement = judge(twin, cache, manifest)
+    log.info("Test accuracy %.4f on %d pictures", judgement.evaluation.accuracy, judgement.evaluation.pictures)
+    provenance = replace(Provenance.of(recognizer, manifest, config, device), temperature=judgement.temperature)
+    h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=held_out[0])
+    return Artifact(h5, twin, judgement.evaluation, judgement.temperature, judgement.answers, network.count_params())
+
+
+def network_to_fit(config: TrainingConfig, num_classes: int, *, with_weights: bool = True) -> keras.Model:
+    """The config's network of the layers that learn fastest, without augmentation: the pictures come changed.
+
+    Args:
+        with_weights: whether pretrained weights are wanted where the config says so.
+    Raises: WeightsNotFound.
+    """
+    plain = replace(config, augmentation=(), pretrained=config.pretrained and with_weights)
+    network = networks.build(plain, num_classes)
+    if config.learns_only_its_last_layer:
+        return network
+    return accelerated(network, halves=config.precision != "float32" and has_bfloat16())
+
+
+def _read_begun(path: Path | None, manifest: Manifest) -> TrainingState | None:
+    if path is None:
+        return None
+    begun = read_checkpoint(path)
+    if begun.manifest_sha256 != manifest.sha256:
+        raise BrokenArtifact(
+            N_("%(file)s belongs to a training on other pictures. Start the run again from the beginning."),
+            file=path.name,
+        )
+    log.info("Goes on after epoch %d and %d batches of the next", begun.epoch, begun.step)
+    return begun
+
+
+def fit(course: Course, report: Report, *, begun: TrainingState | None = None) -> None:
+    """Run all epochs that are not done; the network ends with the weights of the one with the lowest validation loss.
+
+    Args:
+        begun: the state to go on from; none to start with the network as it is.
+    """
+    network, manifest, config = course.network, course.manifest, course.config
+
+    def keep(state: TrainingState) -> None:
+        path = course.folder / f"checkpoint-{state.epoch}-{state.step}.npz"
+        write_checkpoint(path, state)
+        report.checkpoint(path, state.epoch, state.step)
+
+    if begun:
+        restore_network(network, begun)
+    done, step = (begun.epoch, begun.step) if begun else (0, 0)
+    best = BestWeights(network, begun.best if begun else Best(network.get_weights()))
+    accuracy = class_accuracy()
+    checkpointer = Checkpointer(keep, network, best, accuracy, manifest.sha256)
+    train = manifest.positions("train")
+    for phase in phases(config):
+        if done >= phase.last:
+            continue
+        learner, lessons = course.prepare(phase)
+        course.compile(learner, phase, math.ceil(len(_evenly_shared(train)) / config.batch_size), accuracy)
+        if begun and (phase.first, 0) < (done, step):
+            restore_learner(learner, network, begun)
+        validation = lessons.at_rest(manifest.positions("validation"))
+        for epoch in range(max(phase.first, done), phase.last):
+            stalled = epoch - max(phase.first, best.best.epoch)
+            goes_on = begun if begun and step and epoch == done else None
+            if _has_ended_early(config, phase, stalled):
+                log.info("No lower validation loss for %d epochs: the training ends", stalled)
+                break
+            if not goes_on:
+                _lower_rate_on_plateau(learner, config, stalled)
+            order = _evenly_shared(shuffled(train, config.seed, epoch))
+            checkpointer.goes_on_from = goes_on
+            learner.fit(
+                lessons.of_epoch(epoch, order, step if goes_on else 0),
+                validation_data=validation,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                callbacks=[
+                    EpochReporter(report.epoch, len(order) - (step * config.batch_size if goes_on else 0)),
+                    best,
+                    *([AveragedWeights()] if config.weight_averaging else []),
+                    checkpointer,
+                ],
+                shuffle=False,  # the batches come shuffled
+                verbose=0,
+            )
+    best.restore()
+    log.info("Epoch %d is kept, with a validation loss of %.4f", best.best.epoch, best.best.loss)
+
+
+def _evenly_shared(positions: NDArray[np.intp]) -> NDArray[np.intp]:
+    """As many positions as divide among the devices: none may be left with an empty batch."""
+    return positions[: len(positions) - len(positions) % tf.distribute.get_strategy().num_replicas_in_sync]
+
+
+def _has_ended_early(config: TrainingConfig, phase: Phase, stalled: int) -> bool:
+    return bool(config.early_stopping) and phase.last == config.epochs and stalled >= config.early_stopping
+
+
+def _lower_rate_on_plateau(learner: keras.Model, config: TrainingConfig, stalled: int) -> None:
+    """Each time that `rate_patience` epochs have brought no gain."""
+    if config.schedule == "plateau" and stalled and stalled % config.rate_patience == 0:
+        rate = learner.optimizer.learning_rate
+        rate.assign(rate * config.rate_factor)
+
+
+def _answers(network: keras.Model, pixels: Pixels) -> NDArray[np.float32]:
+    """The network as it is called by whoever opens its H5, a few pictures at a time: Keras keeps all their maps."""
+    few = [pixels[i : i + FEW].astype(np.float32) for i in range(0, len(pixels), FEW)]
+    return np.concatenate([np.asarray(network(each, training=False)) for each in few])
+
+
+def _rebuilt(network: keras.Model, config: TrainingConfig, num_classes: int) -> keras.Model:
+    """The same weights in a network of another config, always in float32 so that it answers alike on every machine."""
+    keras.config.set_dtype_policy("float32")
+    copy = networks.build(replace(config, pretrained=False), num_classes)
+    copy.set_weights(network.get_weights())
+    return copy

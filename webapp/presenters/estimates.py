@@ -1,0 +1,127 @@
+"""What is known of a training before it begins: its steps, its learning rates, and what a rehearsal measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from training.config.schedules import rates
+from training.models import Job
+from training.runs.requests import RunRequest
+from webapp.presenters.plans import Plan
+from webapp.presenters.setting_names import NETWORKS, in_words
+from webapp.templatetags.figures import duration
+
+DRAWN_POINTS = 200  # at most, of the learning rate's curve
+DRAWN_STEPS = 20_000  # at most, from which they are taken: the shape does not depend on the number of steps
+TABLE_ROWS = 12  # at most, of the same curve in figures
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A request for a run on the pictures there are; `job` is its rehearsal, where one was asked for."""
+
+    request: RunRequest
+    plan: Plan
+    job: Job | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        return self.job is not None and self.job.state == Job.State.DONE
+
+    @property
+    def is_measuring(self) -> bool:
+        return self.job is not None and not self.job.has_ended
+
+    @property
+    def steps(self) -> str:
+        """How many there are, in words."""
+        each = self.plan.steps_per_epoch(self.request.config)
+        return _("%(each)d an epoch, %(all)d in all") % {"each": each, "all": each * self.request.config.epochs}
+
+    @property
+    def expected(self) -> str:
+        """How long it should take, or that it is not known."""
+        if self.job is None:
+            return _("not measured yet")
+        if self.job.state == Job.State.QUEUED:
+            return _("waits to be measured …")
+        if self.is_measuring:
+            return _("being measured …")
+        if not self.is_measured:
+            return _("could not be measured")
+        result = self.job.result
+        return _("about %(duration)s on %(device)s") % {
+            "duration": duration(result["expected_seconds"]),
+            "device": result["device"],
+        }
+
+    @property
+    def problem(self) -> str:
+        """Why it could not be measured; empty where it could or is not yet."""
+        return in_words(self.job.error) if self.job is not None else ""
+
+    @property
+    def largest_batch(self) -> str:
+        """How many pictures a step may have before memory runs out, in words."""
+        if self.job is None or not self.is_measured:
+            return "–"
+        largest = int(self.job.result["largest_batch"])
+        if largest < self.request.config.batch_size:
+            return _("%(count)d pictures: make the batch smaller") % {"count": largest}
+        return ngettext("%(count)d picture", "%(count)d pictures", largest) % {"count": largest}
+
+    @property
+    def stands_for(self) -> str:
+        """Which network the figures are of where a race is still to pick one; empty where it is picked."""
+        if not self.request.is_network_open:
+            return ""
+        network = NETWORKS[self.request.config.network].title
+        return _("These are the figures of %(network)s; the race may pick another network.") % {"network": network}
+
+    @cached_property
+    def curve(self) -> list[tuple[float, float]]:
+        """Epochs done, as a fraction, and the learning rate then."""
+        config = self.request.config
+        steps = max(1, min(self.plan.steps_per_epoch(config), DRAWN_STEPS // config.epochs))
+        values = rates(config, steps)
+        return [(at / steps, values[at]) for at in _spread(len(values), DRAWN_POINTS)]
+
+    @property
+    def curve_in_figures(self) -> list[tuple[str, str]]:
+        rows = [self.curve[at] for at in _spread(len(self.curve), TABLE_ROWS)]
+        return [(number_format(round(epoch, 1), decimal_pos=1), f"{rate:.2e}") for epoch, rate in rows]
+
+    @property
+    def about_the_curve(self) -> str:
+        """What the drawing cannot show."""
+        if self.request.config.schedule == "plateau":
+            return _("It falls whenever the validation loss has stopped falling; nobody knows yet when.")
+        return ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "steps": self.steps,
+            "expected": self.expected,
+            "problem": self.problem,
+            "largest_batch": self.largest_batch,
+            "stands_for": self.stands_for,
+            "about_the_curve": self.about_the_curve,
+            "is_measuring": self.is_measuring,
+            "is_measured": self.is_measured,
+            "epochs": self.request.config.epochs,
+            "figures": self.curve_in_figures,
+            "curve": [{"x": round(epoch, 4), "y": rate} for epoch, rate in self.curve],
+        }
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """Up to so many places of `count`, evenly spread, with the first and the last."""
+    if count <= wanted:
+        return list(range(count))
+    return [round(place * (count - 1) / (wanted - 1)) for place in range(wanted)]

@@ -1,0 +1,47 @@
+"""What a training run would see, counted before it is started."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from training.config.training_config import TrainingConfig
+from training.library.pictures import planned_manifest
+from training.models import Recognizer
+
+THIN_CLASS = 20  # pictures; the test figures of a smaller class rest on fewer than four of them
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many pictures go where, and which classes are thin."""
+
+    num_classes: int
+    num_train: int
+    num_validation: int
+    num_test: int
+    thin_classes: list[str]
+
+    @property
+    def num_pictures(self) -> int:
+        return self.num_train + self.num_validation + self.num_test
+
+    def steps_per_epoch(self, config: TrainingConfig) -> int:
+        return math.ceil(self.num_train / config.batch_size)
+
+    @classmethod
+    def of(cls, recognizer: Recognizer) -> Self:
+        """Split as the run will, but by the rows alone: no file is fetched for it. Raises: TooFewPictures."""
+        manifest = planned_manifest(recognizer)
+        names = recognizer.label_names()
+        sizes = dict.fromkeys(manifest.class_names, 0)
+        for entry in manifest.entries:
+            sizes[manifest.class_names[entry.label]] += 1
+        return cls(
+            num_classes=len(sizes),
+            num_train=manifest.count("train"),
+            num_validation=manifest.count("validation"),
+            num_test=manifest.count("test"),
+            thin_classes=[f"{names[key]} ({size})" for key, size in sizes.items() if size < THIN_CLASS],
+        )

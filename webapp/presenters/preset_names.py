@@ -1,0 +1,23 @@
+"""Presets as the pages call them."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from training.config.presets import BALANCED, HELP, QUICK, THOROUGH
+from training.config.training_config import TrainingConfig
+
+PRESETS = {QUICK: _("Quick"), BALANCED: _("Balanced"), THOROUGH: _("Thorough")}
+
+
+def what_it_does(preset: str, config: TrainingConfig) -> str:
+    """A sentence on a preset, as its settings for some network mean it."""
+    if config.is_fine_tuned:
+        return gettext(HELP[preset])
+    said = ngettext(
+        "The whole network learns from nothing, in %(count)d epoch.",
+        "The whole network learns from nothing, in %(count)d epochs.",
+        config.epochs,
+    )
+    return said % {"count": config.epochs}
