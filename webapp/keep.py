@@ -1,4 +1,4 @@
-"""The keeper by its old name, which Procfiles and units of earlier releases start: `python webapp/keep.py COMMAND …`."""
+"""The keeper by its old name, which Procfiles and units of earlier releases run: `python webapp/keep.py COMMAND …`."""
 
 import runpy
 from pathlib import Path
