@@ -25,7 +25,8 @@ from classifier.errors import EngineUnavailable, NoVersion
 from classifier.models import FailedOpening
 from training.artifacts.h5 import Golden, Network, load_network
 from training.data.images import Source, load_pixels
-from training.errors import N_, BrokenArtifact, Sentence
+from training.errors import BrokenArtifact
+from training.messages import N_, Sentence
 from training.models import ModelVersion, Recognizer
 
 log = logging.getLogger(__name__)

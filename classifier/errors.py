@@ -1,9 +1,9 @@
 """What the classifier refuses, as sentences a person can act on."""
 
-from training.errors import TrainingError
+from training.messages import UserFacingError
 
 
-class ClassifierError(TrainingError):
+class ClassifierError(UserFacingError):
     """A picture cannot be answered."""
 
 

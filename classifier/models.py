@@ -10,7 +10,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from training.errors import Sentence, say
+from training.messages import Sentence, say
 from training.models import ModelVersion
 
 

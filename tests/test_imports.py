@@ -25,7 +25,7 @@ HAND_OVER = {
     "training.evaluation.metrics",
 }
 MAY_IMPORT_TENSORFLOW = {
-    "training.acceleration",
+    "training.trainer.acceleration",
     "training.artifacts.h5",
     "training.trainer.callbacks",
     "training.trainer.phases",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from training.errors import N_
+from training.messages import N_
 
 TENSOR_CORES_SINCE = (7, 0)  # NVIDIA compute capability from which 16-bit arithmetic is faster (Volta, 2017)
 

@@ -1,58 +1,12 @@
-"""Everything the training package refuses, as sentences a person can act on.
-
-An error keeps its sentence as an English template with parameters, so that it can be stored in a row and still be
-read in the language of whoever opens the page: `raise UnreadablePicture(N_("… %(size)d …"), size=3)`.
-"""
+"""Everything that training refuses, as sentences a person can act on: the whole tree on one screen."""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
-
-from django.conf import settings
-from django.utils.translation import gettext
+from training.messages import N_, UserFacingError
 
 
-def N_(sentence: str) -> str:
-    """Mark a sentence for the catalogue; it is translated when it is shown. (Django's gettext_noop wants settings.)"""
-    return sentence
-
-
-class Sentence(TypedDict):
-    """A sentence as a row keeps it."""
-
-    template: str
-    params: dict[str, Any]
-
-
-def say(sentence: Sentence | dict[str, Any]) -> str:
-    """The sentence in the active language; empty for an empty dict."""
-    template = sentence.get("template", "")
-    if not template:
-        return ""
-    translated = gettext(template) if settings.configured else template
-    params = {name: _said(value) for name, value in sentence.get("params", {}).items()}
-    return translated % params if params else translated.replace("%%", "%")
-
-
-def _said(value: Any) -> Any:
-    """A sentence within a sentence is said in the same language."""
-    return say(value) if isinstance(value, dict) and "template" in value else value
-
-
-class TrainingError(Exception):
-    """What came, what was expected and what to do; `str()` answers in the active language."""
-
-    def __init__(self, template: str, **params: Any) -> None:
-        super().__init__(template, params)
-        self.template = template
-        self.params = params
-
-    @property
-    def sentence(self) -> Sentence:
-        return {"template": self.template, "params": self.params}
-
-    def __str__(self) -> str:
-        return say(self.sentence)
+class TrainingError(UserFacingError):
+    """Something about pictures, recognizers, runs or versions was refused."""
 
 
 class UnknownRecognizer(TrainingError):
@@ -102,7 +56,7 @@ class TrainerDied(TrainingError):
 class GaveUp(TrainingError):
     """A run was cut off too often."""
 
-    def __init__(self, attempts: int, last: TrainingError) -> None:
+    def __init__(self, attempts: int, last: UserFacingError) -> None:
         super().__init__(
             N_("Stopped %(attempts)d times in a row; last reason: %(reason)s"), attempts=attempts, reason=last.sentence
         )

@@ -9,7 +9,8 @@ from classifier.answer import Answer
 from classifier.engine import engine
 from classifier.errors import EngineUnavailable, NoVersion
 from training.data.images import MAX_UPLOAD_BYTES
-from training.errors import NotComparable, StillInUse, TrainingError
+from training.errors import NotComparable, StillInUse
+from training.messages import UserFacingError
 from training.models import Recognizer
 from webapp.errors import NoPicture, TooLarge
 from webapp.operations.metrics import count_answer, count_refusal
@@ -25,7 +26,7 @@ def answer_upload(recognizer: Recognizer, upload: UploadedFile | None, source: s
     """
     try:
         answer = _answer(recognizer, upload)
-    except TrainingError as error:
+    except UserFacingError as error:
         count_refusal(error, source)
         raise
     answer.record(source)
@@ -46,6 +47,6 @@ def is_oversized(request: HttpRequest, limit: int = MAX_REQUEST_BYTES) -> bool:
     return int(request.headers.get("Content-Length") or 0) > limit
 
 
-def status_of(error: TrainingError) -> int:
+def status_of(error: UserFacingError) -> int:
     """The HTTP status of a refusal."""
     return STATUSES.get(type(error), 400)

@@ -24,8 +24,9 @@ from ninja.security import SessionAuth
 from classifier.models import Prediction
 from training.config.presets import PRESETS
 from training.config.training_config import TrainingConfig
-from training.errors import N_, TrainingError, WrongConfig
+from training.errors import WrongConfig
 from training.evaluation.comparison import Verdict
+from training.messages import N_, UserFacingError
 from training.models import ModelVersion, Recognizer, TrainingRun
 from training.runs.requests import RunRequest
 from webapp.answering import answer_upload, is_oversized, status_of
@@ -330,8 +331,8 @@ def delete_version(request: HttpRequest, slug: str, number: int) -> Any:
 
 
 # --- refusals
-@api.exception_handler(TrainingError)
-def refuse(request: HttpRequest, error: TrainingError) -> HttpResponse:
+@api.exception_handler(UserFacingError)
+def refuse(request: HttpRequest, error: UserFacingError) -> HttpResponse:
     return _refusal(request, str(error), status_of(error))
 
 

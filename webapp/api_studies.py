@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from ninja import Body, Router, Schema, Status
 
 from training.config.search_space import values_in
-from training.errors import N_, WrongConfig
+from training.errors import WrongConfig
+from training.messages import N_
 from training.models import Recognizer, Study, TrainingRun
 from training.runs.requests import RunRequest
 from training.runs.search_requests import StudyRequest

@@ -1,7 +1,8 @@
 """What the site itself refuses: pictures before they are looked at, and backups."""
 
 from training.data.images import MAX_UPLOAD_BYTES
-from training.errors import N_, TrainingError, UnreadablePicture
+from training.errors import UnreadablePicture
+from training.messages import N_, UserFacingError
 
 
 class NoPicture(UnreadablePicture):
@@ -21,13 +22,13 @@ class TooLarge(UnreadablePicture):
         )
 
 
-class BackupNotTaken(TrainingError):
+class BackupNotTaken(UserFacingError):
     """A backup could not be written where it was asked for."""
 
 
-class NoBackup(TrainingError):
+class NoBackup(UserFacingError):
     """The folder is no whole backup that this version can read."""
 
 
-class NotRestorable(TrainingError):
+class NotRestorable(UserFacingError):
     """The installation cannot take a backup's rows and files."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from training.devices import Device, Gpu, choose_device, shares_of
-from training.errors import say
+from training.messages import say
 
 
 def chosen(gpus: list[Gpu], *, built_with_cuda: bool = True, has_driver: bool = True) -> Device:

@@ -8,7 +8,8 @@ import pytest
 from django.utils import translation
 
 from training import errors
-from training.errors import TrainingError, UnreadablePicture, say
+from training.errors import TrainingError, UnreadablePicture
+from training.messages import say
 
 
 @pytest.fixture

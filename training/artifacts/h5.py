@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from training.config.training_config import TrainingConfig
 from training.environment import environment_of
-from training.errors import N_, BrokenArtifact
+from training.errors import BrokenArtifact
 from training.evaluation.metrics import Evaluation
 from training.evaluation.predictions import Answers
+from training.messages import N_
 
 if TYPE_CHECKING:
     import keras

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.artifacts.h5 import TWIN_NAMES, Network, sha256_of, sync, unopenable
-from training.errors import N_, TwinDiffers
+from training.errors import TwinDiffers
+from training.messages import N_
 
 if TYPE_CHECKING:
     import keras

@@ -9,7 +9,8 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from training.errors import N_, WrongConfig
+from training.errors import WrongConfig
+from training.messages import N_
 
 if TYPE_CHECKING:
     from training.config.training_config import TrainingConfig

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from training.config.training_config import NETWORKS, PRETRAINED, TrainingConfig
-from training.errors import N_, WrongConfig
+from training.errors import WrongConfig
+from training.messages import N_
 
 QUICK, BALANCED, THOROUGH = "quick", "balanced", "thorough"
 PRESETS = (QUICK, BALANCED, THOROUGH)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 from training.config.training_config import PRETRAINED, ConfigField, TrainingConfig, is_relevant, read_value, type_of
-from training.errors import N_, WrongConfig
+from training.errors import WrongConfig
+from training.messages import N_
 
 NOT_SEARCHED = frozenset({"network", "seed", "precision"})  # the seed would only find luck
 LOGARITHMIC = frozenset({"learning_rate", "fine_tune_learning_rate", "weight_decay"})  # tried evenly by their size

@@ -11,7 +11,8 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from training.config.constraints import refuse_impossible
-from training.errors import N_, WrongConfig
+from training.errors import WrongConfig
+from training.messages import N_
 
 # All of keras.applications, as Keras writes them.
 APPLICATION_TITLES = {

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from training.data import perceptual_hashes
-from training.errors import N_, UnreadablePicture
+from training.errors import UnreadablePicture
+from training.messages import N_
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # by content; a file's name says nothing
 MAX_UPLOAD_BYTES = 10_000_000

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.splitting import SPLITS, Sample, Shares, Split, order_of, split
-from training.errors import N_, TooFewPictures
+from training.errors import TooFewPictures
+from training.messages import N_
 
 DEFAULT_SHARES = Shares()
 MIN_CLASSES = 2

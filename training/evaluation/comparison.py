@@ -9,10 +9,11 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.errors import N_, NotComparable
+from training.errors import NotComparable
 from training.evaluation.calibration import calibrated, reliability
 from training.evaluation.metrics import wilson_interval
 from training.evaluation.predictions import Answers
+from training.messages import N_
 
 RESAMPLES = 10_000
 SIGNIFICANT = 0.05  # of p, below which a difference is more than luck

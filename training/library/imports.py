@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from training import storage
 from training.data.archives import zip_members
 from training.data.group_table import with_sources
-from training.errors import N_, TrainingError
+from training.errors import TrainingError
 from training.library.duplicates import group_pictures
 from training.library.pictures import add_pictures
+from training.messages import N_, UserFacingError
 from training.models import PictureImport, Recognizer
 from training.models.pictures import ReportLine
 
@@ -31,7 +32,7 @@ def carry_out(import_id: int) -> None:
             row.progress(num_files=len(pictures), num_read=0)
             lines = list(_told(row, add_pictures(row.recognizer, pictures, row.started_by)))
             row.end([*lines, *sources.unmet()])
-    except TrainingError as error:
+    except UserFacingError as error:
         row.fail(error)
     except FileNotFoundError:
         row.fail(TrainingError(N_("The uploaded zip is not here any more. Upload it again.")))

@@ -17,8 +17,9 @@ from training import storage
 from training.data.images import MAX_UPLOAD_BYTES, Ingested, ingest
 from training.data.manifest import Manifest, make_manifest
 from training.data.splitting import Sample, Shares
-from training.errors import N_, DuplicatePicture, TrainingError, UnreadablePicture
+from training.errors import DuplicatePicture, UnreadablePicture
 from training.library.duplicates import group_pictures
+from training.messages import N_, UserFacingError
 from training.models import Label, Picture, Recognizer, TrainingRun
 from training.models.pictures import ReportLine
 
@@ -35,7 +36,7 @@ class Member:
 
     name: str  # its path in the zip or folder, or the name it was uploaded under
     class_name: str  # empty where it lies in no class folder
-    read: Callable[[], bytes]  # raises TrainingError where the archive's member breaks a limit
+    read: Callable[[], bytes]  # raises UserFacingError where the archive's member breaks a limit
     source: str = ""  # the object it shows, where somebody said so
 
 
@@ -78,7 +79,7 @@ def add_pictures(recognizer: Recognizer, members: Iterable[Member], by: User | N
             for member, future in decoding:
                 try:
                     add_picture(recognizer, member.class_name, member.name, future.result(), by, member.source)
-                except TrainingError as error:
+                except UserFacingError as error:
                     yield ReportLine(member.name, False, dict(error.sentence))
                 else:
                     yield ReportLine(member.name, True)

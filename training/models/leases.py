@@ -15,7 +15,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from training.errors import N_, GaveUp, LeaseLost, TrainingError, say
+from training.errors import GaveUp, LeaseLost
+from training.messages import N_, UserFacingError, say
 
 
 class LeasedQuerySet(models.QuerySet[Any]):
@@ -132,7 +133,7 @@ class Leased(models.Model):
         """Keep the end of its process's log, whatever state it is in."""
         self._rows().filter(pk=self.pk, lease=self.lease).update(log=text[-self.LOG_CHARACTERS :])
 
-    def fail(self, error: TrainingError) -> bool:
+    def fail(self, error: UserFacingError) -> bool:
         """End it while held, with a sentence for its page; false where it had ended already."""
         return self._end(self.FAILED, error_sentence=error.sentence)
 
@@ -151,7 +152,7 @@ class Leased(models.Model):
             self.nudge()
         return rows == 1
 
-    def interrupt(self, error: TrainingError, *, silent_since: datetime | None = None) -> bool:
+    def interrupt(self, error: UserFacingError, *, silent_since: datetime | None = None) -> bool:
         """Take it from a process that died: it waits again, or has failed after the last attempt.
 
         Args:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
-from training.errors import TrainingError, say
+from training.messages import UserFacingError, say
 
 if TYPE_CHECKING:
     from training.models.recognizers import Label
@@ -155,7 +155,7 @@ class PictureImport(models.Model):
             num_refused=len(lines) - taken,
         )
 
-    def fail(self, error: TrainingError) -> None:
+    def fail(self, error: UserFacingError) -> None:
         PictureImport.objects.filter(pk=self.pk).update(state=self.State.FAILED, error_sentence=error.sentence)
 
     def nudge(self, *, expires: int | None = None) -> None:

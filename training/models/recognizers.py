@@ -12,7 +12,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from training import storage
-from training.errors import N_, NotPublishable, StillInUse, UnknownRecognizer
+from training.errors import NotPublishable, StillInUse, UnknownRecognizer
+from training.messages import N_
 
 if TYPE_CHECKING:
     from training.models.versions import ModelVersion

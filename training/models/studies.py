@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from training.config import search_space
 from training.config.search_space import SearchSpace
 from training.config.training_config import TrainingConfig
-from training.errors import N_, TrainingError, say
+from training.errors import TrainingError
+from training.messages import N_, UserFacingError, say
 from training.models.runs import TrainingRun
 from training.models.workers import Worker
 
@@ -215,7 +216,7 @@ class Study(models.Model):
         transaction.on_commit(run.nudge)
         return run
 
-    def _why_nothing_came(self) -> TrainingError:
+    def _why_nothing_came(self) -> UserFacingError:
         failed = self.trials.filter(state=TrainingRun.State.FAILED).order_by("ended_at").last()
         if failed is None:
             return TrainingError(N_("No trial came to a result before the budget was spent. Give it more of it."))

@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from training import storage
 from training.artifacts.h5 import H5_NAME, TWIN_NAMES, Golden, Network, check_files, read_checked, read_golden
 from training.artifacts.serving_model import open_twin
-from training.errors import N_, BrokenArtifact, NotComparable, NotPublishable, Sentence, StillInUse, say
+from training.errors import BrokenArtifact, NotComparable, NotPublishable, StillInUse
 from training.evaluation.calibration import Floats, calibrated, shortfalls
 from training.evaluation.comparison import Comparison, Side, compare
 from training.evaluation.predictions import ANSWERS_NAME, Answers, read_answers
+from training.messages import N_, Sentence, say
 from training.models.recognizers import Recognizer
 
 

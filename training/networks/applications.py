@@ -13,7 +13,8 @@ import numpy as np
 from keras import layers
 
 from training.config.training_config import APPLICATION_TITLES, TrainingConfig
-from training.errors import N_, WeightsNotFound
+from training.errors import WeightsNotFound
+from training.messages import N_
 from training.networks.augmentation import augmented
 from training.networks.parts import BATCH_NORM_MOMENTUM, on_maps, pixels_of
 

@@ -7,7 +7,8 @@ import signal
 
 from django.conf import settings
 
-from training.errors import N_, TrainerDied, TrainingError
+from training.errors import TrainerDied, TrainingError
+from training.messages import N_, UserFacingError
 
 LOST_ITS_PARENT, LOST_ITS_LEASE, LOST_ITS_DATABASE = 3, 4, 5  # exit codes of a trainer that says nothing itself
 
@@ -33,9 +34,9 @@ def death(returncode: int, batch_size: int) -> TrainerDied:
     )
 
 
-def explain(error: BaseException, batch_size: int) -> TrainingError:
+def explain(error: BaseException, batch_size: int) -> UserFacingError:
     """Any error of a training as a sentence that says what to do."""
-    if isinstance(error, TrainingError):
+    if isinstance(error, UserFacingError):
         return error
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
         return TrainingError(

@@ -10,7 +10,7 @@ from training.outages import outlasting
 
 
 def carry_out(job: Job) -> None:
-    """Compute what a claimed job asks for and keep the result in its row. Raises: TrainingError for its page."""
+    """Compute what a claimed job asks for and keep the result in its row. Raises: UserFacingError for its page."""
     result = _maker(Job.Kind(job.kind))(job)
     outlasting(lambda: job.finish(result))
 

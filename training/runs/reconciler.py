@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from training.errors import N_, TrainerDied
+from training.errors import TrainerDied
+from training.messages import N_
 from training.models import Job, PictureImport, Study, TrainingRun, Worker
 from training.models.leases import Leased
 

@@ -14,7 +14,8 @@ from django.db.models.functions import Least
 
 from training.config.presets import preset_config
 from training.config.training_config import RETIRED, TrainingConfig
-from training.errors import N_, WrongConfig
+from training.errors import WrongConfig
+from training.messages import N_
 from training.models import Recognizer
 
 STAND_IN = "mobilenetv2"  # in the config of a run whose network a race will pick

@@ -8,7 +8,8 @@ from typing import Any
 
 from training.config.search_space import Choices, SearchSpace, check_possible, read_space, to_dict
 from training.config.training_config import TrainingConfig
-from training.errors import N_, WrongConfig
+from training.errors import WrongConfig
+from training.messages import N_
 from training.models import Recognizer
 from training.runs.requests import check_mirroring
 

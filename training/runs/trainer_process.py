@@ -11,7 +11,8 @@ from collections import deque
 from django.db import connection
 
 from training import storage
-from training.errors import N_, LeaseLost, TrainerDied
+from training.errors import LeaseLost, TrainerDied
+from training.messages import N_
 from training.models import Job, TrainingRun
 from training.models.leases import Leased
 from training.outages import AWAY, outlasting
@@ -88,7 +89,7 @@ class LogLines(logging.Handler):
 
 
 def carry_out(row: Leased) -> None:
-    """Do what a claimed row asks for and end it with what came of it. Raises: TrainingError for its page."""
+    """Do what a claimed row asks for and end it with what came of it. Raises: UserFacingError for its page."""
     if isinstance(row, TrainingRun) and row.is_trial:
         training_run.train_trial(row)
     elif isinstance(row, TrainingRun):

@@ -13,9 +13,10 @@ from training import storage
 from training.artifacts.h5 import Artifact, sha256_of
 from training.data.manifest import Manifest
 from training.environment import environment_of
-from training.errors import BrokenArtifact, TrainingError, TrialPruned
+from training.errors import BrokenArtifact, TrialPruned
 from training.evaluation.predictions import ANSWERS_NAME
 from training.library.pictures import manifest_of_run
+from training.messages import UserFacingError
 from training.models import ModelVersion, TrainingRun
 from training.outages import outlasting
 from training.runs.requests import usual_pictures
@@ -97,7 +98,7 @@ class TrialReport(RowReport):
 def train_trial(run: TrainingRun) -> None:
     """Train a claimed run of a study with the settings it tries next, and end it with what these came to.
 
-    Raises: TrainingError with the sentence for the run's page.
+    Raises: UserFacingError with the sentence for the run's page.
     """
     trial = begin_trial(run)
     state = TrainingRun.State.SUCCEEDED
@@ -115,7 +116,7 @@ def train_trial(run: TrainingRun) -> None:
 def train_run(run: TrainingRun) -> ModelVersion:
     """Train a claimed run's network, or go on with it, keep its files and end the run with its version.
 
-    Raises: TrainingError with the sentence for the run's page.
+    Raises: UserFacingError with the sentence for the run's page.
     """
     manifest = outlasting(lambda: manifest_of_run(run))
     report = RowReport(run)
@@ -130,7 +131,7 @@ def train_run(run: TrainingRun) -> ModelVersion:
 def settle_network(run: TrainingRun, manifest: Manifest) -> None:
     """Put the network that a race picks into the row, with its settings and why: a later attempt goes on with them.
 
-    Raises: TrainingError with the sentence for the run's page.
+    Raises: UserFacingError with the sentence for the run's page.
     """
     from training.trainer.network_selection import race
 
@@ -223,7 +224,7 @@ def _what_speaks_against(version: ModelVersion) -> dict[str, Any]:
     """Why a version cannot be published; empty where it can."""
     try:
         version.verify()
-    except TrainingError as error:
+    except UserFacingError as error:
         log.error("The version cannot be published: %s", error)
         return dict(error.sentence)
     return {}

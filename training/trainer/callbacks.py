@@ -9,7 +9,8 @@ from typing import Any
 
 import keras
 
-from training.errors import N_, BrokenArtifact
+from training.errors import BrokenArtifact
+from training.messages import N_
 from training.trainer.checkpoints import Arrays, Best, TrainingState
 
 CHECKPOINT_SECONDS = 300  # within an epoch, the most training that a crash may cost

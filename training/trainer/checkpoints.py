@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.artifacts.h5 import written_whole
-from training.errors import N_, BrokenArtifact
+from training.errors import BrokenArtifact
+from training.messages import N_
 
 Arrays = list[NDArray[Any]]
 

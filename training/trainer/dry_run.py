@@ -52,7 +52,7 @@ class Rehearsed:
 
 
 def rehearsal_job(job: Job) -> dict[str, Any]:
-    """Rehearse the settings in a job's params on its recognizer's pictures. Raises: TrainingError, LeaseLost."""
+    """Rehearse the settings in a job's params on its recognizer's pictures. Raises: UserFacingError, LeaseLost."""
     config = TrainingConfig.from_dict(job.params["config"])
     manifest = outlasting(lambda: _manifest(job))
     few = _few(manifest, config)

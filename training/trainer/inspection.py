@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from training import storage
 from training.artifacts.h5 import load_network
 from training.data.images import Pixels, encoded_png, load_pixels
-from training.errors import N_, BrokenArtifact, UnreadablePicture
+from training.errors import BrokenArtifact, UnreadablePicture
+from training.messages import N_
 from training.models import Job, ModelVersion
 from training.outages import outlasting
 from training.trainer.feature_maps import filter_tiles, histogram, map_tiles, sheet, strongest, unit_tiles

@@ -25,7 +25,8 @@ from training.data.manifest import Manifest
 from training.data.splitting import Split
 from training.data.subsets import sample
 from training.devices import mirrored, prepare_device
-from training.errors import N_, Sentence, WeightsNotFound
+from training.errors import WeightsNotFound
+from training.messages import N_, Sentence
 from training.runs.requests import without_mirroring
 from training.trainer.backbone_features import frozen_in_openvino
 from training.trainer.input_pipeline import shuffled, stacked

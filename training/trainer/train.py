@@ -14,7 +14,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import networks
-from training.acceleration import accelerated, has_bfloat16
 from training.artifacts.h5 import H5_NAME, Artifact, Provenance, write_h5
 from training.artifacts.serving_model import make_twin
 from training.config.training_config import TrainingConfig
@@ -22,7 +21,9 @@ from training.data.images import Pixels
 from training.data.manifest import Manifest
 from training.data.pixel_cache import pixel_cache
 from training.devices import Device, mirrored, prepare_device
-from training.errors import N_, BrokenArtifact
+from training.errors import BrokenArtifact
+from training.messages import N_
+from training.trainer.acceleration import accelerated, has_bfloat16
 from training.trainer.callbacks import (
     AveragedWeights,
     BestWeights,
@@ -76,7 +77,7 @@ def train(
         cache_folder: where decoded pictures are kept from run to run.
         recognizer: slug that the H5 carries.
         resume_from: a checkpoint of the same training; it goes on there and ends as if it had never stopped.
-    Raises: TrainingError with a sentence for the run's page; OSError with a file's name where a disk is full.
+    Raises: UserFacingError with a sentence for the run's page; OSError with a file's name where a disk is full.
     """
     report.stage("preparing")
     begun = _read_begun(resume_from, manifest)

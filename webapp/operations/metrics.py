@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from classifier.answer import Answer
-from training.errors import TrainingError
+from training.messages import UserFacingError
 from training.models import Job, PictureImport, Recognizer, TrainingRun, Worker
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def count_answer(recognizer: Recognizer, source: str, answer: Answer) -> None:
     seconds.observe(answer.milliseconds / 1000)
 
 
-def count_refusal(error: TrainingError, source: str) -> None:
+def count_refusal(error: UserFacingError, source: str) -> None:
     refusals.labels(type(error).__name__, source).inc()
 
 

@@ -27,7 +27,7 @@ from redis.retry import Retry
 
 from classifier.engine import engine
 from training import storage
-from training.errors import TrainingError
+from training.messages import UserFacingError
 from training.models import ModelVersion
 
 PATIENCE_SECONDS = 3.0
@@ -147,7 +147,7 @@ def ask_versions() -> None:
             continue
         try:
             engine.check(version.recognizer)
-        except TrainingError as error:
+        except UserFacingError as error:
             errors.append(f"{version}: {error}")
         else:
             answered_at[version.pk] = time.monotonic()

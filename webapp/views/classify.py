@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from classifier.answer import KEPT_SCORES, Answer
 from classifier.models import Prediction
 from training.data.images import MAX_UPLOAD_BYTES
-from training.errors import TrainingError
+from training.messages import UserFacingError
 from training.models import Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import TooLarge
@@ -57,7 +57,7 @@ def recognizer(request: HttpRequest, slug: str) -> HttpResponse:
 def _answer(request: HttpRequest, recognizer: Recognizer) -> HttpResponse:
     try:
         answer = answer_upload(recognizer, request.FILES.get("file"), Prediction.Source.PAGE)
-    except TrainingError as error:
+    except UserFacingError as error:
         return _page(request, recognizer, error=error)
     return _page(request, recognizer, answer=answer)
 
@@ -67,7 +67,7 @@ def _page(
     recognizer: Recognizer,
     *,
     answer: Answer | None = None,
-    error: TrainingError | None = None,
+    error: UserFacingError | None = None,
 ) -> HttpResponse:
     """The whole page, or for htmx only the answer in it."""
     template = "classify/_answer.html" if "HX-Request" in request.headers else "classify/recognizer.html"

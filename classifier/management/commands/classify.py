@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from classifier.engine import engine
-from training.errors import TrainingError, UnreadablePicture
+from training.errors import UnreadablePicture
+from training.messages import UserFacingError
 from training.models import LabelNames, Recognizer
 
 SHOWN = 5
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         try:
             recognizer = Recognizer.objects.named(options["slug"])
             engine.opened(recognizer)
-        except TrainingError as error:
+        except UserFacingError as error:
             raise CommandError(str(error)) from error
         names = recognizer.label_names()
         refused = 0

@@ -13,9 +13,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from classifier.answer import Answer
 from classifier.engine import OpenVersion, engine
-from training.errors import TrainingError, UnreadablePicture
+from training.errors import UnreadablePicture
 from training.evaluation.calibration import reliability
 from training.evaluation.metrics import Evaluation, evaluate
+from training.messages import UserFacingError
 from training.models import Recognizer
 
 
@@ -59,7 +60,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             opened = engine.opened(Recognizer.objects.named(options["slug"]))
-        except TrainingError as error:
+        except UserFacingError as error:
             raise CommandError(str(error)) from error
         labels, answers = self._ask(opened, options["folder"])
         figures = Figures.of(labels, answers, opened.version.class_names)

@@ -12,14 +12,7 @@ from django.utils import timezone, translation
 
 from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of
 from training.config.training_config import TrainingConfig
-from training.errors import (
-    BrokenArtifact,
-    LeaseLost,
-    NotPublishable,
-    TrainerDied,
-    TrainingError,
-    UnknownRecognizer,
-)
+from training.errors import BrokenArtifact, LeaseLost, NotPublishable, TrainerDied, TrainingError, UnknownRecognizer
 from training.models import Label, ModelVersion, Picture, Recognizer, TrainingRun
 
 State = TrainingRun.State

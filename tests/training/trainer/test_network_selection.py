@@ -5,7 +5,7 @@ import math
 import pytest
 
 from training.config.training_config import TrainingConfig
-from training.errors import say
+from training.messages import say
 
 pytestmark = pytest.mark.keras
 

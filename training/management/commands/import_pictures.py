@@ -12,10 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training.data.archives import zip_members
 from training.data.group_table import NAME, Sources, with_sources
-from training.errors import TrainingError, UnreadableArchive
+from training.errors import UnreadableArchive
 from training.library.duplicates import group_pictures
 from training.library.pictures import Member, add_pictures, folder_members
 from training.management.progress import ProgressLine
+from training.messages import UserFacingError
 from training.models import Recognizer
 from training.models.pictures import ReportLine
 
@@ -90,7 +91,7 @@ def _opened(path: Path) -> Iterator[list[Member]]:
 def _find(slug: str) -> Recognizer:
     try:
         return Recognizer.objects.named(slug)
-    except TrainingError as error:
+    except UserFacingError as error:
         raise CommandError(f"{error} With --create it is made.") from error
 
 

@@ -11,9 +11,9 @@ from django.db.models import Q
 from training.config.presets import PRESETS
 from training.config.search_space import values_in
 from training.config.training_config import NETWORKS
-from training.errors import TrainingError
 from training.hardware import this_machine
 from training.management.progress import ProgressLine
+from training.messages import UserFacingError
 from training.models import Recognizer, Study, TrainingRun
 from training.runs import supervisor
 from training.runs.requests import starting_config
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             budget = {"max_runs": 20 if options["runs"] is options["minutes"] is None else options["runs"]}
             budget |= {"max_minutes": options["minutes"]}
             request = StudyRequest.of(recognizer, base, _pairs(options, "space"), **budget)
-        except TrainingError as error:
+        except UserFacingError as error:
             raise CommandError(str(error)) from error
         if options["gpu"] and not this_machine().has_gpu:
             raise CommandError("TensorFlow sees no GPU on this machine. Leave --gpu out to train on its CPU.")

@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training.config.presets import PRESETS
 from training.config.training_config import NETWORKS
-from training.errors import TrainingError
 from training.hardware import this_machine
 from training.management.progress import ProgressLine
+from training.messages import UserFacingError
 from training.models import Recognizer, TrainingRun
 from training.runs import supervisor
 from training.runs.requests import RunRequest
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             request = RunRequest.of(
                 recognizer, preset=options["preset"], network=options["network"], settings=_settings(options["set"])
             )
-        except TrainingError as error:
+        except UserFacingError as error:
             raise CommandError(str(error)) from error
         if options["gpu"] and not this_machine().has_gpu:
             raise CommandError("TensorFlow sees no GPU on this machine. Leave --gpu out to train on its CPU.")

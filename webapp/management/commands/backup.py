@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from training.errors import TrainingError
 from training.management.progress import ProgressLine
+from training.messages import UserFacingError
 from webapp.operations.backup.take import take_backup
 
 NAMED = 10  # unsound files
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
         try:
             made = take_backup(options["folder"], progress.show)
-        except TrainingError as error:
+        except UserFacingError as error:
             raise CommandError(str(error)) from error
         finally:
             progress.end()

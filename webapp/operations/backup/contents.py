@@ -18,7 +18,7 @@ from django.apps import apps
 from django.core import serializers
 from django.db import models
 
-from training.errors import N_
+from training.messages import N_
 from webapp.environment import BASE_DIR
 from webapp.errors import NoBackup
 

@@ -17,9 +17,10 @@ from django.core.files.storage import default_storage
 
 from training import storage
 from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of, sync
-from training.errors import N_, BrokenArtifact
+from training.errors import BrokenArtifact
 from training.evaluation.predictions import ANSWERS_NAME
 from training.library.pictures import MANIFEST_NAME
+from training.messages import N_
 from training.models import Checkpoint, ModelVersion, Picture, PictureImport, TrainingRun
 from webapp.errors import BackupNotTaken
 from webapp.operations.backup.contents import Show

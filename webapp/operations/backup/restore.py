@@ -26,7 +26,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from training.artifacts.h5 import sha256_of
-from training.errors import N_, TrainingError
+from training.messages import N_, UserFacingError
 from training.models import PictureImport, TrainingRun
 from webapp.errors import NoBackup, NotRestorable
 from webapp.operations.backup.contents import (
@@ -220,7 +220,7 @@ def _reset_sequences(apps: Apps) -> None:
 
 def _release_work(description: Description) -> None:
     """What was being worked on waits again: the process that held it is not on this machine."""
-    why = TrainingError(
+    why = UserFacingError(
         N_("The site was restored from a backup of %(when)s while it was being carried out."), when=description.made_at
     )
     held = TrainingRun.objects.active()

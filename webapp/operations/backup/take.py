@@ -18,7 +18,7 @@ from django.db import Error as DatabaseTrouble
 from django.db import connection
 
 from training.artifacts.h5 import sha256_of, sync
-from training.errors import N_
+from training.messages import N_
 from webapp.errors import BackupNotTaken
 from webapp.operations.backup.contents import (
     DESCRIPTION,

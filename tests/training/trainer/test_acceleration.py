@@ -16,8 +16,8 @@ PIXELS = np.random.default_rng(1).uniform(0, 255, (8, 16, 16, 3)).astype("float3
 def networks(*, halves: bool) -> tuple[Any, Any]:
     import keras
 
-    from training.acceleration import accelerated
     from training.networks import build
+    from training.trainer.acceleration import accelerated
 
     keras.utils.set_random_seed(1)
     settings = {"image_size": 16, "filters": (8, 8), "augmentation": (), "dropout": 0}
@@ -48,7 +48,7 @@ def test_a_frozen_layer_keeps_its_averages() -> None:
 
 @pytest.mark.parametrize(("flags", "expected"), [("fpu avx512_bf16 sse", True), ("fpu avx2", False)])
 def test_halves_are_used_where_the_processor_has_them(flags: str, expected: bool, tmp_path: Path) -> None:
-    from training.acceleration import has_bfloat16
+    from training.trainer.acceleration import has_bfloat16
 
     (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
 
