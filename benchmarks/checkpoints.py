@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.timing import median
 from training import networks
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.trainer.callbacks import BestWeights, Checkpointer
 from training.trainer.checkpoints import Best, read_checkpoint, write_checkpoint
 

@@ -22,8 +22,8 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks.timing import median
+from training.config import TrainingConfig
 from training.config.presets import BALANCED, preset_config
-from training.config.training_config import TrainingConfig
 from training.data.images import ingest, load_pixels
 from training.data.manifest import Manifest, make_manifest
 from training.data.pixel_cache import pixel_cache

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.drawings import kept_drawings
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.manifest import make_manifest
 from training.evaluation.predictions import ANSWERS_NAME
 

@@ -22,8 +22,8 @@ from ninja.files import UploadedFile
 from ninja.security import SessionAuth
 
 from classifier.models import Prediction
+from training.config import TrainingConfig
 from training.config.presets import PRESETS
-from training.config.training_config import TrainingConfig
 from training.errors import WrongConfig
 from training.evaluation.comparison import Verdict
 from training.messages import N_, UserFacingError

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from tests.site import ROOT, Site, environment
 from training import queue
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.models import Picture, Recognizer, TrainingRun
 from webapp.celery import app
 from webapp.operations.embedded_redis import socket_url

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from tests.faults.campaign import record, rounds
 from tests.faults.conftest import SHORT
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.models import TrainingRun
 from training.runs import supervisor
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.drawings import shapes_zip
 from training import queue, storage, tasks
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.hardware import Hardware
 from training.models import Recognizer, TrainingRun
 from training.runs import supervisor

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from classifier.models import Prediction
 from tests.webapp.uploads import BAD_FILES, upload
+from training.config import TrainingConfig
 from training.config.presets import preset_config
-from training.config.training_config import TrainingConfig
 from training.models import TrainingRun
 
 CLASSIFY = "/api/v1/recognizers/shapes/classify"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.environment import environment_of
 from training.errors import BrokenArtifact
 from training.evaluation.metrics import Evaluation

@@ -1,26 +1,23 @@
 """Settings that exclude each other: refused before a run begins, with a way out.
 
-What merely means nothing beside other settings is not refused; `config.is_relevant` says so of it.
+What merely means nothing beside other settings is not refused; `values.is_relevant` says so of it.
 """
 
 from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+from training.config.fields import Settings
 from training.errors import WrongConfig
 from training.messages import N_
-
-if TYPE_CHECKING:
-    from training.config.training_config import TrainingConfig
 
 SMALLEST_IMAGE_SIZE = {"lenet5": 12, "googlenet": 64, "xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}
 SMALLEST_OF_THE_OTHERS = {True: 32, False: 8}  # by whether keras.applications has it
 MAX_WEIGHTS = 2**28  # 1 GB in float32, and three times that in training
 
 
-def refuse_impossible(config: TrainingConfig) -> None:
+def refuse_impossible(config: Settings) -> None:
     """Raises: WrongConfig, whose `name` is the setting to change."""
     _refuse_empty_lists(config)
     _refuse_too_many_head_epochs(config)
@@ -32,7 +29,7 @@ def refuse_impossible(config: TrainingConfig) -> None:
     _refuse_too_many_weights(config)
 
 
-def map_sides(config: TrainingConfig) -> list[int]:
+def map_sides(config: Settings) -> list[int]:
     """Side in pixels of the maps that each block of a `cnn` gives out.
 
     Raises: WrongConfig naming the block that would leave nothing of them.
@@ -56,7 +53,7 @@ def map_sides(config: TrainingConfig) -> list[int]:
     return sides[1:]
 
 
-def _side_after_block(side: int, config: TrainingConfig) -> int:
+def _side_after_block(side: int, config: Settings) -> int:
     for stride in (config.stride, *[1] * (config.convolutions - 1)):
         if config.padding == "valid":
             side -= config.kernel_size - 1
@@ -64,13 +61,13 @@ def _side_after_block(side: int, config: TrainingConfig) -> int:
     return side if config.pooling == "none" else side // 2
 
 
-def _refuse_empty_lists(config: TrainingConfig) -> None:
+def _refuse_empty_lists(config: Settings) -> None:
     for name in ("filters", "hidden_units"):
         if not getattr(config, name):
             raise WrongConfig(N_("%(name)s is empty; give at least one number."), name=name)
 
 
-def _refuse_too_many_head_epochs(config: TrainingConfig) -> None:
+def _refuse_too_many_head_epochs(config: Settings) -> None:
     is_tuned_after_its_head = config.is_fine_tuned and not config.learns_only_its_last_layer
     if is_tuned_after_its_head and config.head_epochs > config.epochs:
         raise WrongConfig(
@@ -81,14 +78,14 @@ def _refuse_too_many_head_epochs(config: TrainingConfig) -> None:
         )
 
 
-def _refuse_smoothed_squares(config: TrainingConfig) -> None:
+def _refuse_smoothed_squares(config: Settings) -> None:
     if config.loss == "mean_squared_error" and config.label_smoothing:
         raise WrongConfig(
             N_("label_smoothing belongs to cross-entropy; with mean_squared_error make it 0."), name="label_smoothing"
         )
 
 
-def _refuse_normalization_of_one(config: TrainingConfig) -> None:
+def _refuse_normalization_of_one(config: Settings) -> None:
     """A value minus the mean of itself alone is nothing; maps have other values to be centred with."""
     if config.network == "mlp" and config.batch_normalization and config.batch_size == 1:
         raise WrongConfig(
@@ -97,7 +94,7 @@ def _refuse_normalization_of_one(config: TrainingConfig) -> None:
         )
 
 
-def _refuse_too_small_pictures(config: TrainingConfig) -> None:
+def _refuse_too_small_pictures(config: Settings) -> None:
     smallest = SMALLEST_IMAGE_SIZE.get(config.network, SMALLEST_OF_THE_OTHERS[config.has_pretrained_weights])
     if config.image_size < smallest:
         raise WrongConfig(
@@ -109,7 +106,7 @@ def _refuse_too_small_pictures(config: TrainingConfig) -> None:
         )
 
 
-def _refuse_too_many_weights(config: TrainingConfig) -> None:
+def _refuse_too_many_weights(config: Settings) -> None:
     num_weights = _num_chosen_weights(config)
     if num_weights > MAX_WEIGHTS:
         raise WrongConfig(
@@ -123,7 +120,7 @@ def _refuse_too_many_weights(config: TrainingConfig) -> None:
         )
 
 
-def _num_chosen_weights(config: TrainingConfig) -> int:
+def _num_chosen_weights(config: Settings) -> int:
     """Of the networks whose size is chosen, biases and last layer left out."""
     if config.network == "mlp":
         return sum(before * after for before, after in pairwise((config.image_size**2 * 3, *config.hidden_units)))

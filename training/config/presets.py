@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from training.config.training_config import NETWORKS, PRETRAINED, TrainingConfig
+from training.config.choices import NETWORKS, PRETRAINED
+from training.config.training_config import TrainingConfig
 from training.errors import WrongConfig
 from training.messages import N_
 

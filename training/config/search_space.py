@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
-from training.config.training_config import PRETRAINED, ConfigField, TrainingConfig, is_relevant, read_value, type_of
+from training.config.choices import PRETRAINED
+from training.config.training_config import TrainingConfig
+from training.config.values import ConfigField, is_relevant, read_value, type_of
 from training.errors import WrongConfig
 from training.messages import N_
 

@@ -90,7 +90,7 @@ def _features() -> tuple[str, Features]:
 def _imagenet_features() -> Features:
     """Of MobileNetV2, through OpenVINO. Raises: WeightsNotFound."""
     from training import networks
-    from training.config.training_config import TrainingConfig
+    from training.config import TrainingConfig
     from training.trainer.backbone_features import frozen_in_openvino
 
     settings = {"image_size": IMAGE_SIZE, "augmentation": (), "fine_tune": "none", "head_epochs": 1, "epochs": 1}

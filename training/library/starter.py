@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 
 SIDE = 64  # of a picture, in pixels
 HEIGHTS = (36, 48)  # of a digit, in pixels

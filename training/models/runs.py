@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
 from training.artifacts.h5 import check_files
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.messages import say
 from training.models.leases import Leased, LeasedQuerySet
 from training.models.recognizers import Recognizer

@@ -11,9 +11,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from training.config import search_space
+from training.config import TrainingConfig, search_space
 from training.config.search_space import SearchSpace
-from training.config.training_config import TrainingConfig
 from training.errors import TrainingError
 from training.messages import N_, UserFacingError, say
 from training.models.runs import TrainingRun

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import keras
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.networks.applications import cuts, fine_tune_from, freeze_backbone, on_backbone, unfreeze_backbone
 from training.networks.augmentation import random_layers, with_augmentation_at_rest
 from training.networks.googlenet import googlenet

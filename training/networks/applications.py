@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from training.config.training_config import APPLICATION_TITLES, TrainingConfig
+from training.config import TrainingConfig
+from training.config.choices import APPLICATION_TITLES
 from training.errors import WeightsNotFound
 from training.messages import N_
 from training.networks.augmentation import augmented

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 
 PIXEL_RANGE = (0, 255)
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 
 # Of the moving averages that batch normalisation answers with. Keras's 0.99 and 0.999 are for long trainings: after a
 # few hundred steps they would still be those of ImageNet, or of the random start.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.networks.augmentation import augmented
 from training.networks.parts import activated, classified, initial_weights, on_maps, pixels_of
 

@@ -12,8 +12,9 @@ from typing import Any, Self
 from django.db.models import Avg, Count
 from django.db.models.functions import Least
 
+from training.config import TrainingConfig
 from training.config.presets import preset_config
-from training.config.training_config import RETIRED, TrainingConfig
+from training.config.training_config import RETIRED
 from training.errors import WrongConfig
 from training.messages import N_
 from training.models import Recognizer

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection
 
 from training import storage
 from training.config.search_space import Choices, Part, combined, settings_to_search, values_in
-from training.config.training_config import type_of
+from training.config.values import type_of
 from training.errors import TrainingError, TrialPruned, WrongConfig
 from training.messages import N_
 from training.models import Study, TrainingRun

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from training.config import TrainingConfig
 from training.config.search_space import Choices, SearchSpace, check_possible, read_space, to_dict
-from training.config.training_config import TrainingConfig
 from training.errors import WrongConfig
 from training.messages import N_
 from training.models import Recognizer

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.images import Pixels
 
 Chance = np.random.Generator

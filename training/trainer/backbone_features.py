@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from training import networks
 from training.artifacts.serving_model import compiled, converted
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.images import Pixels
 from training.trainer.input_pipeline import NUM_THREADS, stacked
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.trainer.input_pipeline import Features, Pictures
 
 MIXUP = 1  # sets its chance apart from that of the augmentation

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from training import storage
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.images import load_pixels
 from training.data.manifest import Manifest, make_manifest
 from training.data.subsets import sample

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.images import Pixels
 from training.data.manifest import Manifest
 from training.data.pixel_cache import PixelFile

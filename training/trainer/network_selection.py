@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import networks
+from training.config import TrainingConfig
 from training.config.presets import preset_config
-from training.config.training_config import TrainingConfig
 from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.splitting import Split

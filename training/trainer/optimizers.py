@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from training.config import TrainingConfig
 from training.config.schedules import phase_rates
-from training.config.training_config import TrainingConfig
 
 # Weight decay pulls towards zero what multiplies a value; offsets and batch normalisation's scale are left alone.
 WITHOUT_WEIGHT_DECAY = [r"\b(bias|gamma|beta)(:0)?$"]  # names as TensorFlow has them, with the number of an output

@@ -14,7 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from training import networks
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.manifest import Manifest
 from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino, upper_of
 from training.trainer.batches import Lessons, balanced_weights

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from training import networks
 from training.artifacts.h5 import H5_NAME, Artifact, Provenance, write_h5
 from training.artifacts.serving_model import make_twin
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.images import Pixels
 from training.data.manifest import Manifest
 from training.data.pixel_cache import pixel_cache

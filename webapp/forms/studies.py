@@ -10,6 +10,8 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from training.config import TrainingConfig
+from training.config.choices import NETWORKS
 from training.config.search_space import (
     LOGARITHMIC,
     Choices,
@@ -20,7 +22,7 @@ from training.config.search_space import (
     settings_to_search,
     suggested,
 )
-from training.config.training_config import NETWORKS, ConfigField, TrainingConfig, type_of
+from training.config.values import ConfigField, type_of
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer
 from training.runs.search_requests import MOST_MINUTES, MOST_RUNS, StudyRequest, check_search

@@ -12,8 +12,9 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from training.config.choices import NETWORKS
 from training.config.presets import BALANCED
-from training.config.training_config import NETWORKS, ConfigField, is_relevant, type_of
+from training.config.values import ConfigField, is_relevant, type_of
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer, Worker
 from training.runs.requests import KEPT_BY_THE_RACE, RunRequest, check_mirroring, starting_config

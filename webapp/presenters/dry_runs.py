@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.models import Job, Recognizer, TrainingRun
 
 WITHOUT_EFFECT = frozenset({"seed"})  # on how long a training takes

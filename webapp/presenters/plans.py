@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.library.pictures import planned_manifest
 from training.models import Recognizer
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from training.config import TrainingConfig
 from training.config.presets import BALANCED, HELP, QUICK, THOROUGH
-from training.config.training_config import TrainingConfig
 
 PRESETS = {QUICK: _("Quick"), BALANCED: _("Balanced"), THOROUGH: _("Thorough")}
 

@@ -10,13 +10,9 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext, pgettext_lazy
 
-from training.config.training_config import (
-    APPLICATION_TITLES,
-    COMMON_APPLICATIONS,
-    ConfigField,
-    TrainingConfig,
-    is_relevant,
-)
+from training.config import TrainingConfig
+from training.config.choices import APPLICATION_TITLES, COMMON_APPLICATIONS
+from training.config.values import ConfigField, is_relevant
 
 SETTINGS = {
     "network": _("Network"),

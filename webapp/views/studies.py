@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from training.config import TrainingConfig
 from training.config.search_space import Range, Value, values_in
-from training.config.training_config import TrainingConfig
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer, Study, TrainingRun, Worker
 from training.runs.requests import starting_config

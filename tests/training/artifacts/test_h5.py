@@ -20,7 +20,8 @@ from training.artifacts.h5 import (
     sha256_of,
     write_h5,
 )
-from training.config.training_config import AUGMENTATIONS, TrainingConfig
+from training.config import TrainingConfig
+from training.config.choices import AUGMENTATIONS
 from training.data.manifest import Entry, Manifest
 from training.devices import Device
 from training.errors import BrokenArtifact

@@ -10,7 +10,7 @@ import pytest
 
 from tests.disks import fill
 from training.artifacts.h5 import TWIN_NAMES, check_files
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.errors import TwinDiffers
 
 pytestmark = pytest.mark.keras

@@ -4,8 +4,10 @@ from dataclasses import fields
 
 import pytest
 
+from training.config import TrainingConfig
+from training.config.choices import FROM_SCRATCH, NETWORKS
 from training.config.presets import BALANCED, HELP, PRESETS, QUICK, THOROUGH, preset_config
-from training.config.training_config import FROM_SCRATCH, NETWORKS, TrainingConfig, is_relevant
+from training.config.values import is_relevant
 from training.errors import WrongConfig
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from training.config import TrainingConfig
+from training.config.choices import SCHEDULES
 from training.config.schedules import rates
-from training.config.training_config import SCHEDULES, TrainingConfig
 
 
 def config(network: str = "cnn", **settings: Any) -> TrainingConfig:

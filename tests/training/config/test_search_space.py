@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from training.config import TrainingConfig
+from training.config.choices import NETWORKS
 from training.config.search_space import (
     Choices,
     Part,
@@ -19,7 +21,6 @@ from training.config.search_space import (
     to_dict,
     values_in,
 )
-from training.config.training_config import NETWORKS, TrainingConfig
 from training.errors import WrongConfig
 
 CNN = TrainingConfig.for_network("cnn")

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.config import TrainingConfig
+from training.config.choices import NETWORKS
 from training.config.constraints import map_sides
-from training.config.training_config import NETWORKS, TrainingConfig, is_relevant, item_type_of, read_value, type_of
+from training.config.values import is_relevant, item_type_of, read_value, type_of
 from training.errors import WrongConfig
 
 FIELDS = {each.name: each for each in fields(TrainingConfig)}

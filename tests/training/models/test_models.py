@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone, translation
 
 from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.errors import BrokenArtifact, LeaseLost, NotPublishable, TrainerDied, TrainingError, UnknownRecognizer
 from training.models import Label, ModelVersion, Picture, Recognizer, TrainingRun
 

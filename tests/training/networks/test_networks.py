@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.config.constraints import map_sides
-from training.config.training_config import (
+from training.config import TrainingConfig
+from training.config.choices import (
     ACTIVATIONS,
     APPLICATION_TITLES,
     AUGMENTATIONS,
@@ -17,8 +17,8 @@ from training.config.training_config import (
     FROM_SCRATCH,
     INITIALIZERS,
     PRETRAINED,
-    TrainingConfig,
 )
+from training.config.constraints import map_sides
 from training.errors import WeightsNotFound
 
 pytestmark = pytest.mark.keras

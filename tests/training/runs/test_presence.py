@@ -15,7 +15,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from tests.processes import wait_until
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.hardware import Hardware
 from training.models import Recognizer, TrainingRun, Worker
 from training.runs import presence as presence_module

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from training import queue
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.models import PictureImport, Recognizer, TrainingRun, Worker
 from training.runs.reconciler import reconcile
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from training.config import TrainingConfig
 from training.config.presets import PRESETS, preset_config
-from training.config.training_config import TrainingConfig
 from training.errors import WrongConfig
 from training.models import Recognizer
 from training.runs.requests import MIRRORING, RunRequest, without_mirroring

@@ -13,8 +13,8 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from tests.drawings import SHAPES
+from training.config import TrainingConfig
 from training.config.search_space import read_space, to_dict
-from training.config.training_config import TrainingConfig
 from training.errors import TrainingError, TrialPruned, WrongConfig
 from training.models import Picture, Recognizer, Study, TrainingRun, Worker
 from training.runs import search as search_module

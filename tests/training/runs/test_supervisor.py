@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 
 from tests.processes import is_alive, wait_until
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.errors import TrainerDied
 from training.models import Picture, Recognizer, TrainingRun
 from training.runs import supervisor

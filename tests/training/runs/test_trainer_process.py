@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from training import storage
 from training.artifacts.h5 import sha256_of
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.manifest import Manifest
 from training.errors import LeaseLost
 from training.library.pictures import manifest_of_run

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.manifest import Manifest
 from training.devices import Device
 from training.models import Recognizer, TrainingRun

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 
 pytestmark = pytest.mark.keras
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.drawings import draw
-from training.config.training_config import AUGMENTATIONS, TrainingConfig
+from training.config import TrainingConfig
+from training.config.choices import AUGMENTATIONS
 from training.trainer.augmentation import changed, moved, random_map
 
 PICTURE = np.asarray(draw("square", 1).resize((40, 40)).convert("RGB"))

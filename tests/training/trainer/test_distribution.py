@@ -13,7 +13,7 @@ import pytest
 
 from tests.drawings import SHAPES, kept_drawings
 from tests.tiny import Silent
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.manifest import Manifest, make_manifest
 
 pytestmark = pytest.mark.keras

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.drawings import kept_drawings
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.manifest import Manifest, make_manifest
 from training.hardware import available_bytes
 

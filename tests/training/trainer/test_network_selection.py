@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.messages import say
 
 pytestmark = pytest.mark.keras

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from training.config import TrainingConfig
+from training.config.choices import OPTIMIZERS, SCHEDULES
 from training.config.schedules import phase_rates
-from training.config.training_config import OPTIMIZERS, SCHEDULES, TrainingConfig
 
 pytestmark = pytest.mark.keras
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.drawings import kept_drawings
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.data.manifest import Manifest, make_manifest
 from training.errors import BrokenArtifact
 from training.trainer.checkpoints import TrainingState, read_checkpoint

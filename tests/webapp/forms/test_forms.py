@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone, translation
 
-from training.config.training_config import NETWORKS, TrainingConfig
+from training.config import TrainingConfig
+from training.config.choices import NETWORKS
 from training.errors import WrongConfig
 from training.models import TrainingRun
 from training.runs.requests import RunRequest

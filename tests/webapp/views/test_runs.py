@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.devices import Device
 from training.environment import environment_of
 from training.models import TrainingRun, Worker

@@ -8,8 +8,8 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
+from training.config import TrainingConfig
 from training.config.presets import PRESETS, preset_config
-from training.config.training_config import TrainingConfig
 from training.models import Job, TrainingRun
 from training.runs.requests import RunRequest
 from webapp.presenters.dry_runs import digest_of, find, is_welcome, rehearse

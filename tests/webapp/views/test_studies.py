@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.drawings import SHAPES
-from training.config.training_config import TrainingConfig
+from training.config import TrainingConfig
 from training.errors import WrongConfig
 from training.models import Picture, Recognizer, Study, TrainingRun
 from training.runs.search_requests import StudyRequest

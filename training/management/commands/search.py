@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
+from training.config.choices import NETWORKS
 from training.config.presets import PRESETS
 from training.config.search_space import values_in
-from training.config.training_config import NETWORKS
 from training.hardware import this_machine
 from training.management.progress import ProgressLine
 from training.messages import UserFacingError

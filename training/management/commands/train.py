@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from training.config.choices import NETWORKS
 from training.config.presets import PRESETS
-from training.config.training_config import NETWORKS
 from training.hardware import this_machine
 from training.management.progress import ProgressLine
 from training.messages import UserFacingError
