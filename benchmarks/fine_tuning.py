@@ -81,7 +81,7 @@ def compare(name: str, command: list[str], mark: float, ours: float) -> None:
 
 def export(version: Any, folder: Path) -> Path:
     """The pictures of the run that made a version, as the others want them: train/ and test/ with class folders."""
-    from training.library.pictures import manifest_of_run
+    from training.library.manifests import manifest_of_run
 
     manifest = manifest_of_run(version.run)
     sides = folder / "sides"

@@ -35,8 +35,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 django.setup()
 
 from training.data.images import fingerprint_of  # noqa: E402
+from training.data.near_duplicates import Groups, Link, Looked, joined, near_duplicates  # noqa: E402
 from training.data.splitting import Sample, Shares, split  # noqa: E402
-from training.library.duplicates import Groups, Link, Looked, joined, near_duplicates  # noqa: E402
 
 SYSTEMS = ("garbage", "animals", "pets", "eye", "rice", "traffic_signs", "mnist")
 CHANGES = ("smaller", "compressed", "cut", "mirrored")

@@ -28,7 +28,7 @@ from tests.drawings import SHAPES, draw, encoded, zipped
 from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of
 from training.data.images import ingest
 from training.evaluation.predictions import ANSWERS_NAME
-from training.library.pictures import add_picture
+from training.library.intake import add_picture
 from training.models import ModelVersion, Picture, Recognizer, TrainingRun
 
 ROOT = Path(__file__).parent.parent

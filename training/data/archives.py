@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from training.data.images import MAX_UPLOAD_BYTES
+from training.data.members import Member, class_of, is_junk
 from training.errors import UnreadableArchive
-from training.library.pictures import Member, class_of, is_junk
 from training.messages import N_
 
 MAX_ARCHIVE_BYTES = 2_000_000_000

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from training.data.members import Member, ReportLine
 from training.errors import TrainingError, UnreadableArchive
-from training.library.pictures import Member
 from training.messages import N_
-from training.models.pictures import ReportLine
 
 NAME = "groups.csv"
 MAX_SOURCE = 255  # characters

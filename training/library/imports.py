@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from training import storage
 from training.data.archives import zip_members
 from training.data.group_table import with_sources
+from training.data.members import ReportLine
 from training.errors import TrainingError
 from training.library.duplicates import group_pictures
-from training.library.pictures import add_pictures
+from training.library.intake import add_pictures
 from training.messages import N_, UserFacingError
 from training.models import PictureImport, Recognizer
-from training.models.pictures import ReportLine
 
 PROGRESS_SECONDS = 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,23 +14,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
+from training.data.members import ReportLine
 from training.messages import UserFacingError, say
 
 if TYPE_CHECKING:
     from training.models.recognizers import Label
-
-
-@dataclass(frozen=True)
-class ReportLine:
-    """What became of one file of an upload; `sentence` says why it was refused."""
-
-    name: str
-    is_taken: bool
-    sentence: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str:
-        return say(self.sentence)
 
 
 class Picture(models.Model):

@@ -155,6 +155,11 @@ class TrainingRun(Leased):
         return f"checkpoints/{self.pk}"
 
     @property
+    def manifest_file(self) -> str:
+        """Name in the store of what says which pictures it learns from."""
+        return f"{self.folder}/manifest.json"
+
+    @property
     def made(self) -> ModelVersion | None:
         """The version it came to; None where it has not, or did not, come to one."""
         return getattr(self, "version", None)

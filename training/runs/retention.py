@@ -19,7 +19,6 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from training import storage
-from training.library.pictures import MANIFEST_NAME
 from training.models import Checkpoint, Job, ModelVersion, Picture, PictureImport, TrainingRun, Worker
 from training.models.leases import Leased
 from training.storage import StoredFile
@@ -73,7 +72,7 @@ def remove_checkpoints() -> Removed:
     Checkpoint.objects.filter(run__in=runs).delete()  # rows first: who asks whether a run can go on is told no
     over = {str(pk) for pk in runs.values_list("pk", flat=True)}
     named = set(Checkpoint.objects.values_list("file", flat=True))
-    named |= {f"checkpoints/{pk}/{MANIFEST_NAME}" for pk in TrainingRun.objects.values_list("pk", flat=True)}
+    named |= {run.manifest_file for run in TrainingRun.objects.only("pk")}
     for run in by_run.keys() & over:
         storage.forget_folder(f"checkpoints/{run}")
     removed = (_sum(files) if run in over else _remove_unnamed(files, named) for run, files in by_run.items())

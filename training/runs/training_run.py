@@ -15,7 +15,7 @@ from training.data.manifest import Manifest
 from training.environment import environment_of
 from training.errors import BrokenArtifact, TrialPruned
 from training.evaluation.predictions import ANSWERS_NAME
-from training.library.pictures import manifest_of_run
+from training.library.manifests import manifest_of_run
 from training.messages import UserFacingError
 from training.models import ModelVersion, TrainingRun
 from training.outages import outlasting

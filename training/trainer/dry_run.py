@@ -22,7 +22,7 @@ from training.data.manifest import Manifest, make_manifest
 from training.data.subsets import sample
 from training.devices import mirrored, prepare_device
 from training.hardware import available_bytes
-from training.library.pictures import shares_of
+from training.library.manifests import shares_of
 from training.models import Job
 from training.outages import outlasting
 from training.trainer.input_pipeline import stacked

@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from training import storage
 from training.data.archives import MAX_ARCHIVE_BYTES, count_members
 from training.data.images import MAX_UPLOAD_BYTES
+from training.data.members import Member
 from training.errors import UnreadableArchive
-from training.library.pictures import MAX_KEY, Member
+from training.library.intake import MAX_KEY
 from training.models import Recognizer
 from webapp.forms.looks import WithLooks
 from webapp.forms.recognizers import check_key

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from training.config import TrainingConfig
-from training.library.pictures import planned_manifest
+from training.library.manifests import planned_manifest
 from training.models import Recognizer
 
 THIN_CLASS = 20  # pictures; the test figures of a smaller class rest on fewer than four of them

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from training import storage
 from training.data.archives import MAX_ARCHIVE_BYTES
-from training.library.pictures import add_pictures
+from training.data.members import ReportLine
+from training.library.intake import add_pictures
 from training.models import Picture, PictureImport, Recognizer
-from training.models.pictures import ReportLine
 from webapp.answering import is_oversized
 from webapp.forms.looks import sentences
 from webapp.forms.pictures import ArchiveForm, FilesForm, too_large, upload_forms

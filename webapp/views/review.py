@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from training.library.pictures import split_anew
+from training.library.manifests import split_anew
 from training.models import Job, Picture, Recognizer
 from webapp.forms.review import JudgementForm
 from webapp.guards import StaffRequest, staff_required

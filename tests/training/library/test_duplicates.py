@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw, ImageOps
 
 from tests.drawings import encoded
 from training.data.images import ingest
+from training.data.near_duplicates import Link, joined
 from training.library import duplicates
-from training.library.duplicates import Link, group_pictures, joined
-from training.library.pictures import add_picture
+from training.library.duplicates import group_pictures
+from training.library.intake import add_picture
 from training.models import Picture, Recognizer
 
 

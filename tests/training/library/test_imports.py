@@ -18,9 +18,9 @@ from PIL import Image
 from tests.drawings import draw, encoded, shapes_zip, zipped
 from training import storage
 from training.data.images import load_pixels
+from training.data.members import ReportLine
 from training.library import imports
 from training.models import PictureImport, Recognizer
-from training.models.pictures import ReportLine
 
 UploadZip = Callable[[bytes], PictureImport]
 

@@ -12,7 +12,7 @@ from training.data.images import ingest
 from training.errors import WeightsNotFound
 from training.evaluation.label_errors import out_of_fold, suspects
 from training.library import review
-from training.library.pictures import add_picture
+from training.library.intake import add_picture
 from training.models import Job, Picture, Recognizer
 
 

@@ -18,7 +18,7 @@ from training.artifacts.h5 import sha256_of
 from training.config import TrainingConfig
 from training.data.manifest import Manifest
 from training.errors import LeaseLost
-from training.library.pictures import manifest_of_run
+from training.library.manifests import manifest_of_run
 from training.models import Checkpoint, Recognizer, TrainingRun
 from training.runs import trainer_process, training_run
 

@@ -35,7 +35,7 @@ from tests.training.test_storage import _in_s3, s3_address  # noqa: F401
 from training import storage
 from training.artifacts.h5 import sha256_of
 from training.data.images import ingest
-from training.library.pictures import add_picture
+from training.library.intake import add_picture
 from training.models import ModelVersion, Picture, Recognizer, TrainingRun
 from webapp.errors import NoBackup, NotRestorable
 from webapp.operations.backup.contents import DESCRIPTION, FILES, ROWS, SUMS, write_sums

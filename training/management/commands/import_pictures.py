@@ -12,13 +12,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training.data.archives import zip_members
 from training.data.group_table import NAME, Sources, with_sources
+from training.data.members import Member, ReportLine, folder_members
 from training.errors import UnreadableArchive
 from training.library.duplicates import group_pictures
-from training.library.pictures import Member, add_pictures, folder_members
+from training.library.intake import add_pictures
 from training.management.progress import ProgressLine
 from training.messages import UserFacingError
 from training.models import Recognizer
-from training.models.pictures import ReportLine
 
 MOST_NAMED = 20  # rows of a groups.csv, which may serve several imports
 

@@ -12,7 +12,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
-from training.library.pictures import Member, add_pictures
+from training.data.members import Member
+from training.library.intake import add_pictures
 from training.models import Recognizer, TrainingRun
 from training.runs.supervisor import carry_out
 

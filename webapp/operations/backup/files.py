@@ -19,7 +19,6 @@ from training import storage
 from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of, sync
 from training.errors import BrokenArtifact
 from training.evaluation.predictions import ANSWERS_NAME
-from training.library.pictures import MANIFEST_NAME
 from training.messages import N_
 from training.models import Checkpoint, ModelVersion, Picture, PictureImport, TrainingRun
 from webapp.errors import BackupNotTaken
@@ -57,7 +56,7 @@ def named_files() -> Iterator[Named]:
 def manifests() -> set[str]:
     """Which pictures an unfinished run learns from, where it has got so far. No row promises these files."""
     runs = TrainingRun.objects.exclude(manifest_sha256="").exclude(state=TrainingRun.State.SUCCEEDED)
-    return {f"{run.folder}/{MANIFEST_NAME}" for run in runs.only("pk").iterator()}
+    return {run.manifest_file for run in runs.only("pk").iterator()}
 
 
 class Copies:

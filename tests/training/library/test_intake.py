@@ -11,20 +11,11 @@ from PIL import Image
 from tests.drawings import draw, encoded
 from training import storage
 from training.data.images import ingest, load_pixels
+from training.data.members import Member, ReportLine, folder_members, is_junk
 from training.errors import DuplicatePicture
-from training.library import pictures
-from training.library.pictures import (
-    Member,
-    add_picture,
-    add_pictures,
-    folder_members,
-    is_junk,
-    manifest_of,
-    planned_manifest,
-    split_anew,
-)
+from training.library.intake import add_picture, add_pictures
+from training.library.manifests import manifest_of, planned_manifest, split_anew
 from training.models import Picture, Recognizer
-from training.models.pictures import ReportLine
 
 PICTURE = encoded(draw("circle", 1))
 
@@ -241,4 +232,4 @@ def test_only_some_pictures_are_held_in_memory_at_a_time(recognizer: Recognizer)
     time.sleep(0.2)
     lines.close()
 
-    assert read <= pictures.AHEAD
+    assert read <= intake.AHEAD

@@ -1,0 +1,108 @@
+"""Pictures into a recognizer: each through the same `ingest`, each with a line in the report."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from training import storage
+from training.data.images import Ingested, ingest
+from training.data.members import Member, ReportLine
+from training.errors import DuplicatePicture, UnreadablePicture
+from training.messages import N_, UserFacingError
+from training.models import Label, Picture, Recognizer
+
+MAX_KEY = 100  # characters of a class name
+AHEAD = 32  # pictures decoded before their rows are written
+
+
+def add_pictures(recognizer: Recognizer, members: Iterable[Member], by: User | None) -> Iterator[ReportLine]:
+    """Take in pictures one after the other, decoding some ahead on all cores; yields a line for each file.
+
+    One bad file never stops the rest; what was taken is kept even if the caller stops half-way.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for some in _batched(members, AHEAD):
+            decoding = [(member, pool.submit(_ingest, member)) for member in some]
+            for member, future in decoding:
+                try:
+                    add_picture(recognizer, member.class_name, member.name, future.result(), by, member.source)
+                except UserFacingError as error:
+                    yield ReportLine(member.name, False, dict(error.sentence))
+                else:
+                    yield ReportLine(member.name, True)
+
+
+def add_picture(
+    recognizer: Recognizer, class_name: str, name: str, ingested: Ingested, by: User | None, source: str = ""
+) -> Picture:
+    """Keep one picture under a label, which is made where it is new. The file is stored before its row.
+
+    Args:
+        source: the object it shows; pictures of one are kept on one side of the split.
+
+    Raises: DuplicatePicture if the recognizer has a picture with the same pixels.
+    """
+    present = recognizer.pictures.filter(sha256=ingested.sha256).select_related("label").first()
+    if present:
+        if source:  # said only now: it is grouped again
+            recognizer.pictures.filter(pk=present.pk, source="").update(source=source, group="")
+        raise _duplicate(present)
+    label, _ = Label.objects.get_or_create(recognizer=recognizer, key=class_name, defaults=names_of(class_name))
+    picture = Picture(
+        recognizer=recognizer,
+        label=label,
+        sha256=ingested.sha256,
+        width=ingested.width,
+        height=ingested.height,
+        fingerprint=ingested.fingerprint,
+        source=source,
+        original_name=name[-255:],
+        added_by=by,
+    )
+    storage.keep_bytes(ingested.data, picture.file)
+    try:
+        with transaction.atomic():
+            picture.save()
+    except IntegrityError as error:  # another upload was quicker with the same picture
+        raise _duplicate(recognizer.pictures.select_related("label").get(sha256=ingested.sha256)) from error
+    return picture
+
+
+def names_of(class_name: str) -> dict[str, str]:
+    """First names of a new label: its folder's name, as Chinese where it holds Chinese characters."""
+    readable = class_name.replace("_", " ").strip()
+    is_chinese = any("\u4e00" <= character <= "\u9fff" for character in readable)
+    return {"name_zh": readable} if is_chinese else {"name_en": readable}
+
+
+def _ingest(member: Member) -> Ingested:
+    if not member.class_name:
+        raise UnreadablePicture(
+            N_("The file lies in no class folder. Put each picture into a folder named after what it shows.")
+        )
+    if len(member.class_name) > MAX_KEY:
+        raise UnreadablePicture(
+            N_("The class folder's name is longer than %(limit)d characters. Shorten it."), limit=MAX_KEY
+        )
+    return ingest(member.read())
+
+
+def _duplicate(present: Picture) -> DuplicatePicture:
+    return DuplicatePicture(
+        N_("The same picture is here already: “%(name)s” under “%(label)s”."),
+        name=present.original_name,
+        label=present.label.key,
+    )
+
+
+def _batched(members: Iterable[Member], size: int) -> Iterator[tuple[Member, ...]]:
+    """As itertools.batched of Python 3.12."""
+    iterator = iter(members)
+    while some := tuple(itertools.islice(iterator, size)):
+        yield some
