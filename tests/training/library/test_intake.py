@@ -13,6 +13,7 @@ from training import storage
 from training.data.images import ingest, load_pixels
 from training.data.members import Member, ReportLine, folder_members, is_junk
 from training.errors import DuplicatePicture
+from training.library import intake
 from training.library.intake import add_picture, add_pictures
 from training.library.manifests import manifest_of, planned_manifest, split_anew
 from training.models import Picture, Recognizer
