@@ -41,12 +41,14 @@ def main(foreign: Path, seed: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest = write_pictures(folder)
+        import keras
+
         from training.artifacts.h5 import load_network
         from training.trainer.train import train
 
         artifact = train(manifest, config, Silent(), folder=folder, cache_folder=folder)
         seconds = time.monotonic() - began
-        network = load_network(artifact.h5.path)
+        network = load_network(artifact.h5.path, keras.saving.load_model)
     print(f"seed {seed}: trained in {seconds:.0f} s, own test pictures {artifact.evaluation.accuracy:.4f}")
 
     files = sorted(foreign.glob("[0-9]/*"))

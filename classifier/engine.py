@@ -18,16 +18,17 @@ from dataclasses import dataclass
 import numpy as np
 from django.conf import settings
 from django.db import Error as DatabaseTrouble
-from numpy.typing import NDArray
 
 from classifier.answer import Answer, ranked
 from classifier.errors import EngineUnavailable, NoVersion
+from classifier.keras_engine import open_h5
 from classifier.models import FailedOpening
-from training.artifacts.h5 import Golden, Network, load_network
+from training.artifacts.h5 import Golden, PredictFn
 from training.data.images import Source, load_pixels
 from training.errors import BrokenArtifact
 from training.messages import N_, Sentence
 from training.models import ModelVersion, Recognizer
+from training.models.versions import versions_before
 
 log = logging.getLogger(__name__)
 
@@ -38,21 +39,22 @@ RETRY_SECONDS = 30  # before a version that would not open is tried again
 @dataclass(frozen=True)
 class OpenVersion:
     version: ModelVersion
-    network: Network
+    predict: PredictFn
     golden: Golden
 
     def answer(self, source: Source) -> Answer:
         """Raises: UnreadablePicture."""
         started = time.perf_counter()
         pixels = load_pixels(source, self.version.image_size)
-        probabilities = self.version.calibrated(self.network(pixels[np.newaxis].astype(np.float32)))
-        scores = ranked(self.version.class_names, probabilities)
-        possible = tuple(self.version.possible(probabilities))
+        calibrator, names = self.version.calibrator, self.version.class_names
+        probabilities = calibrator.calibrated(self.predict(pixels[np.newaxis].astype(np.float32)))
+        scores = ranked(names, probabilities)
+        possible = tuple(names[i] for i in calibrator.prediction_set(probabilities))
         return Answer(self.version, scores, (time.perf_counter() - started) * 1000, possible)
 
     def check(self) -> None:
         """Raises: BrokenArtifact if it does not give the answer that its H5 gave when it was written."""
-        self.golden.check(self.network, self.version.folder)
+        self.golden.check(self.predict, self.version.folder)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Failure:
 class Engine:
     """The open versions of one process; safe in threads."""
 
-    def __init__(self, open_network: Callable[[ModelVersion], Network]) -> None:
+    def __init__(self, open_network: Callable[[ModelVersion], PredictFn]) -> None:
         self._open_network = open_network
         self._open: OrderedDict[int, OpenVersion] = OrderedDict()  # by recognizer
         self._failures: dict[int, Failure] = {}  # by version
@@ -141,7 +143,7 @@ class Engine:
         failures: list[Failure] = []
         opened = self._first_that_opens([published], failures) or current
         if opened is None:
-            opened = self._first_that_opens(published.recognizer.versions_before, failures)
+            opened = self._first_that_opens(versions_before(published.recognizer), failures)
         _report(failures, opened)
         if opened is None:
             raise self._unavailable(published)
@@ -152,7 +154,7 @@ class Engine:
             if self._rests(version):
                 continue
             try:
-                opened = OpenVersion(version, self._open_network(version), version.golden())
+                opened = OpenVersion(version, self._open_network(version), version.files.golden())
                 opened.check()
             except Exception as error:  # whatever it is, another version may answer
                 log.error("%s will not open: %s", version, error, exc_info=not isinstance(error, BrokenArtifact))
@@ -192,7 +194,7 @@ class Engine:
 
 
 def _published(recognizer: Recognizer) -> ModelVersion:
-    published = recognizer.active_version
+    published = recognizer.versions.active()
     if published is None:
         raise NoVersion(
             N_("“%(recognizer)s” has no published version yet. A member of staff must train and publish one."),
@@ -230,26 +232,9 @@ def _with_consequence(reason: Sentence, answering: OpenVersion | None) -> Senten
     }
 
 
-def open_twin(version: ModelVersion) -> Network:
-    """The version's serving twin, compiled by OpenVINO. Raises: BrokenArtifact."""
-    return version.open_twin(streams=os.cpu_count() or 1)
+def open_serving_model(version: ModelVersion) -> PredictFn:
+    """The version's serving model, compiled by OpenVINO. Raises: BrokenArtifact."""
+    return version.files.open_serving_model(streams=os.cpu_count() or 1)
 
 
-def open_h5(version: ModelVersion) -> Network:
-    """The version's H5 itself, opened by Keras, on the GPU where there is one. Raises: BrokenArtifact."""
-    version.check_h5()
-    import tensorflow as tf
-
-    for gpu in tf.config.list_physical_devices("GPU"):  # training may need the rest of its memory
-        tf.config.experimental.set_memory_growth(gpu, True)
-    network = load_network(version.h5_path)
-    compiled = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
-
-    def answer(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = np.asarray(compiled(pixels))[0]
-        return probabilities
-
-    return answer
-
-
-engine = Engine(open_h5 if settings.ENGINE == "keras" else open_twin)
+engine = Engine(open_h5 if settings.ENGINE == "keras" else open_serving_model)

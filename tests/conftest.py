@@ -25,9 +25,9 @@ from hypothesis import settings as hypothesis_settings
 from classifier.engine import engine
 from tests import tiny
 from tests.drawings import SHAPES, draw, encoded, zipped
-from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of
+from training.artifacts.files import sha256_of
+from training.artifacts.version_files import H5_NAME, PREDICTIONS_NAME, SERVING_MODEL_NAMES
 from training.data.images import ingest
-from training.evaluation.predictions import ANSWERS_NAME
 from training.library.intake import add_picture
 from training.models import ModelVersion, Picture, Recognizer, TrainingRun
 
@@ -82,7 +82,7 @@ def _own_files(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def tiny_files() -> Iterator[Path]:
-    """A folder with the H5, the twin and the facts of one network, trained in a process of its own."""
+    """A folder with the H5, the serving model and the facts of one network, trained in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="discern-tiny-") as folder:
         subprocess.run([sys.executable, "-m", "tests.tiny", folder], cwd=ROOT, check=True, capture_output=True)
         yield Path(folder)
@@ -121,7 +121,7 @@ def make_version(tiny_files: Path) -> Callable[[Recognizer], ModelVersion]:
         )
         folder = f"versions/{recognizer.pk}/{run.pk}-1"
         (settings.MEDIA_ROOT / folder).mkdir(parents=True)
-        for name in (H5_NAME, *TWIN_NAMES, ANSWERS_NAME):
+        for name in (H5_NAME, *SERVING_MODEL_NAMES, PREDICTIONS_NAME):
             shutil.copy(tiny_files / name, settings.MEDIA_ROOT / folder / name)
         return recognizer.versions.create(
             number=recognizer.versions.count() + 1,
@@ -129,15 +129,15 @@ def make_version(tiny_files: Path) -> Callable[[Recognizer], ModelVersion]:
             folder=folder,
             h5_sha256=facts["h5_sha256"],
             h5_bytes=(tiny_files / H5_NAME).stat().st_size,
-            twin_sha256=facts["twin_sha256"],
-            twin_difference=facts["twin_difference"],
+            serving_model_sha256=facts["serving_model_sha256"],
+            serving_model_difference=facts["serving_model_difference"],
             class_names=facts["class_names"],
             image_size=tiny.CONFIG.image_size,
             num_weights=facts["num_weights"],
             test_accuracy=facts["evaluation"]["accuracy"],
             evaluation=facts["evaluation"],
             temperature=facts["temperature"],
-            answers_sha256=sha256_of(tiny_files / ANSWERS_NAME),
+            predictions_sha256=sha256_of(tiny_files / PREDICTIONS_NAME),
         )
 
     return make

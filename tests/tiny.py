@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from tests.drawings import kept_drawings
+from training.artifacts.version_files import PREDICTIONS_NAME
 from training.config import TrainingConfig
 from training.data.manifest import make_manifest
-from training.evaluation.predictions import ANSWERS_NAME
 
 CONFIG = TrainingConfig.for_network(
     "cnn",
@@ -44,15 +44,15 @@ def main(folder: Path) -> None:
     artifact = train(manifest, CONFIG, Silent(), folder=folder, cache_folder=folder / "cache", recognizer="shapes")
     facts = {
         "h5_sha256": artifact.h5.sha256,
-        "twin_sha256": artifact.twin.sha256,
-        "twin_difference": artifact.twin.max_difference,
+        "serving_model_sha256": artifact.serving_model.sha256,
+        "serving_model_difference": artifact.serving_model.max_difference,
         "class_names": manifest.class_names,
         "num_weights": artifact.num_weights,
         "evaluation": artifact.evaluation.to_dict(),
         "temperature": artifact.temperature,
         "manifest_sha256": manifest.sha256,
     }
-    (folder / ANSWERS_NAME).write_bytes(artifact.answers.to_bytes())
+    (folder / PREDICTIONS_NAME).write_bytes(artifact.predictions.to_bytes())
     (folder / "facts.json").write_text(json.dumps(facts))
 
 

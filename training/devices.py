@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
 from typing import Any
 
 from training.messages import N_
@@ -55,51 +52,9 @@ def _names_of(gpus: list[Gpu]) -> str:
     return " + ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
 
 
-def mirrored(device: Device, batch_size: int) -> AbstractContextManager[object]:
-    """Where a network is built, compiled and fitted: on several devices each learns from its share of every batch."""
-    shares = shares_of(batch_size, device.count)
-    return _strategy(device.kind, shares).scope() if shares > 1 else nullcontext()
-
-
 def shares_of(batch_size: int, count: int) -> int:
     """How many of the devices take part: as many as share a batch evenly, so of 3 devices 2 share one of 32."""
     return max(each for each in range(1, count + 1) if batch_size % each == 0)
-
-
-@cache
-def _strategy(kind: str, count: int) -> Any:
-    """One for the whole process: a second one on the same devices would mix its sums up with the first one's."""
-    import tensorflow as tf
-
-    return tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(count)])
-
-
-def prepare_device(precision: str = "auto") -> Device:
-    """Look at what TensorFlow sees, let GPU memory grow as needed and set the precision for all that follows.
-
-    Keras's mixed precision is left off on a CPU: measured there, it slowed MobileNetV2 by a fifth. What is faster in
-    16 bits there, `acceleration` computes so.
-
-    Args:
-        precision: a config's.
-    """
-    import keras
-    import tensorflow as tf
-
-    physical = tf.config.list_physical_devices("GPU")
-    for each in physical:
-        tf.config.experimental.set_memory_growth(each, True)
-    details = [tf.config.experimental.get_device_details(each) for each in physical]
-    device = choose_device(
-        [Gpu(each.get("device_name", "GPU"), each.get("compute_capability")) for each in details],
-        built_with_cuda=tf.test.is_built_with_cuda(),
-        has_driver=shutil.which("nvidia-smi") is not None,
-        cpu_name=cpu_name(),
-    )
-    if device.kind == "gpu" and precision != "auto":
-        device = replace(device, precision="float32" if precision == "float32" else "mixed_float16")
-    keras.config.set_dtype_policy(device.precision)
-    return device
 
 
 def cpu_name() -> str:

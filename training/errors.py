@@ -45,8 +45,8 @@ class BrokenArtifact(TrainingError):
     """A stored file is missing or is not the one its row describes."""
 
 
-class TwinDiffers(TrainingError):
-    """The serving twin does not answer as the H5 does."""
+class ServingModelDiffers(TrainingError):
+    """The serving model does not answer as the H5 does."""
 
 
 class TrainerDied(TrainingError):

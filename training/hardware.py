@@ -1,4 +1,4 @@
-"""What this machine has to train with: `python -m training.hardware` prints its GPUs, as TensorFlow sees them."""
+"""What this machine has to train with: cores, memory, and the GPUs that TensorFlow sees."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from training.devices import Gpu, choose_device, cpu_name
 
-PROBE = (sys.executable, "-m", "training.hardware")
+PROBE = (sys.executable, "-m", "training.trainer.distribution")
 PROBE_SECONDS = 60  # importing TensorFlow from a cold disk takes a while
 
 log = logging.getLogger(__name__)
@@ -85,16 +85,3 @@ def _memory_limits(root: Path, own: Path) -> Iterator[int]:
         file = each / "memory.max"
         if each.is_relative_to(root) and file.is_file() and file.read_text().strip().isdecimal():
             yield int(file.read_text())
-
-
-def visible_gpus() -> list[str]:
-    """Names of the GPUs. Loads TensorFlow, which a process that only looks must not keep."""
-    import tensorflow as tf
-
-    physical = tf.config.list_physical_devices("GPU")
-    return [tf.config.experimental.get_device_details(each).get("device_name", "GPU") for each in physical]
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stdout.write(json.dumps(visible_gpus()))

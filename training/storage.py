@@ -1,4 +1,4 @@
-"""Where pictures, H5 files and twins are kept: below DATA_DIR, or in an S3 bucket when STORAGE_URL names one."""
+"""Where pictures and the files of versions are kept: below DATA_DIR, or in an S3 bucket when STORAGE_URL names one."""
 
 from __future__ import annotations
 

@@ -9,8 +9,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from training import queue
 from training.hardware import this_machine
-from training.library import imports
-from training.models import Job, Study, TrainingRun
+from training.models import Job, PictureImport, Study, TrainingRun
 from training.runs import reconciler, retention, supervisor
 from training.runs.presence import presence
 
@@ -33,9 +32,11 @@ def carry_out_job(task: Any, job_id: int) -> None:
         retention.follow(retention.FOLDER_RULES)
 
 
-@shared_task(name=queue.READ_IMPORT)
-def read_import(import_id: int) -> None:
-    imports.carry_out(import_id)
+@shared_task(name=queue.READ_IMPORT, bind=True)
+def read_import(task: Any, import_id: int) -> None:
+    row = PictureImport.objects.filter(pk=import_id).first()
+    if row is not None:
+        supervisor.carry_out(row, owner=task.request.hostname or "")
 
 
 @shared_task(name="training.reconcile")

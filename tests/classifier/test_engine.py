@@ -15,14 +15,17 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from classifier import engine as engine_module
-from classifier.engine import Engine, OpenVersion, open_h5, open_twin
+from classifier.engine import Engine, OpenVersion, open_serving_model
 from classifier.errors import EngineUnavailable, NoVersion
+from classifier.keras_engine import open_h5
 from classifier.models import FailedOpening
 from tests.drawings import SHAPES, draw, encoded
-from training.artifacts.h5 import Network, sha256_of
+from training.artifacts.files import sha256_of
+from training.artifacts.h5 import PredictFn
 from training.data.images import load_pixels
 from training.errors import BrokenArtifact, UnreadablePicture
 from training.models import ModelVersion, Recognizer
+from training.models.versions import roll_back
 
 MakeVersion = Callable[[Recognizer], ModelVersion]
 PICTURE = encoded(draw("circle", 999))
@@ -30,18 +33,18 @@ PICTURE = encoded(draw("circle", 999))
 
 @pytest.fixture
 def engine() -> Engine:
-    """An engine of its own that answers from twins."""
-    return Engine(open_twin)
+    """An engine of its own that answers from serving models."""
+    return Engine(open_serving_model)
 
 
-def constant(version: ModelVersion) -> Network:
+def constant(version: ModelVersion) -> PredictFn:
     """A network that answers what its H5's own picture must get, whatever it sees."""
-    answer = version.golden().probabilities
+    answer = version.files.golden().probabilities
     return lambda pixels: answer
 
 
 def spoil(version: ModelVersion) -> None:
-    for path in version.twin_paths:
+    for path in version.files.serving_model:
         path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
@@ -126,7 +129,7 @@ def test_a_roll_back_answers_from_the_next_request_on(
     make_version(recognizer).publish(None)
     engine.classify(recognizer, PICTURE)
 
-    recognizer.roll_back(None, "")
+    roll_back(recognizer, None, "")
 
     assert engine.classify(recognizer, PICTURE).version == version
 
@@ -157,7 +160,7 @@ def test_while_the_new_version_opens_others_are_answered_by_the_old(
 ) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
-    def open_slowly(wanted: ModelVersion) -> Network:
+    def open_slowly(wanted: ModelVersion) -> PredictFn:
         if wanted != version:
             begun.set()
             assert may_end.wait(20)
@@ -220,7 +223,7 @@ def test_swaps_under_load_give_no_error_even_where_the_new_version_is_harmed(
         try:
             for number in range(6):
                 newer = make_version(recognizer)
-                newer.verify()
+                newer.files.verify()
                 if number % 2:
                     spoil(newer)  # between the check and the first answer
                 with transaction.atomic():
@@ -244,15 +247,16 @@ def test_a_fresh_process_refuses_a_harmed_twin_by_name(engine: Engine, version: 
     spoil(version)
 
     with pytest.raises(
-        EngineUnavailable, match=r"Version 1 of “Shapes” cannot be opened: twin\.xml \+ twin\.bin has changed"
+        EngineUnavailable,
+        match=r"Version 1 of “Shapes” cannot be opened: serving_model\.xml \+ serving_model\.bin has changed",
     ):
         engine.classify(version.recognizer, PICTURE)
 
 
 def test_a_fresh_process_names_the_missing_twin(engine: Engine, version: ModelVersion) -> None:
-    version.twin_paths[1].unlink()
+    version.files.serving_model[1].unlink()
 
-    with pytest.raises(EngineUnavailable, match=r"twin\.bin is missing"):
+    with pytest.raises(EngineUnavailable, match=r"serving_model\.bin is missing"):
         engine.classify(version.recognizer, PICTURE)
 
 
@@ -279,7 +283,7 @@ def test_a_version_that_would_not_open_is_tried_again_later(
 ) -> None:
     harmed = make_version(recognizer)
 
-    def open_unless_harmed(wanted: ModelVersion) -> Network:
+    def open_unless_harmed(wanted: ModelVersion) -> PredictFn:
         if wanted == harmed and not mended:
             raise BrokenArtifact("No.")
         return constant(wanted)
@@ -324,7 +328,7 @@ def test_where_no_version_opens_the_published_one_is_named(
 def test_a_version_that_would_not_open_is_left_in_peace_for_a_while(version: ModelVersion) -> None:
     tried: list[int] = []
 
-    def refuse(version: ModelVersion) -> Network:
+    def refuse(version: ModelVersion) -> PredictFn:
         tried.append(version.number)
         raise BrokenArtifact("No.")
 
@@ -337,7 +341,7 @@ def test_a_version_that_would_not_open_is_left_in_peace_for_a_while(version: Mod
 
 
 def test_a_harmed_h5_is_noticed_before_its_twin_answers(engine: Engine, version: ModelVersion) -> None:
-    version.h5_path.write_bytes(version.h5_path.read_bytes()[:-1] + b"?")
+    version.files.h5.write_bytes(version.files.h5.read_bytes()[:-1] + b"?")
 
     with pytest.raises(EngineUnavailable, match=r"network\.h5 has changed"):
         engine.classify(version.recognizer, PICTURE)
@@ -353,7 +357,7 @@ def test_a_network_that_answers_its_own_test_wrongly_is_not_used(version: ModelV
 def test_whatever_goes_wrong_at_opening_the_version_before_answers(
     recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
 ) -> None:
-    def open_network(wanted: ModelVersion) -> Network:
+    def open_network(wanted: ModelVersion) -> PredictFn:
         if wanted != version:
             raise MemoryError
         return constant(wanted)
@@ -365,18 +369,20 @@ def test_whatever_goes_wrong_at_opening_the_version_before_answers(
 
 
 def test_a_twin_that_openvino_cannot_read_is_a_broken_artifact(engine: Engine, version: ModelVersion) -> None:
-    structure, weights = version.twin_paths
+    structure, weights = version.files.serving_model
     structure.write_bytes(structure.read_bytes()[:500])
-    ModelVersion.objects.update(twin_sha256=sha256_of(structure, weights))
+    ModelVersion.objects.update(serving_model_sha256=sha256_of(structure, weights))
 
-    with pytest.raises(EngineUnavailable, match=r"twin\.xml \+ twin\.bin cannot be opened \(Could not determine tag"):
+    with pytest.raises(
+        EngineUnavailable, match=r"serving_model\.xml \+ serving_model\.bin cannot be opened \(Could not determine tag"
+    ):
         engine.classify(version.recognizer, PICTURE)
 
 
 def test_what_changes_after_it_was_opened_changes_no_answer(engine: Engine, version: ModelVersion) -> None:
     before = engine.classify(version.recognizer, PICTURE).scores
 
-    for path in version.twin_paths:
+    for path in version.files.serving_model:
         path.write_bytes(b"0" * path.stat().st_size)
 
     assert engine.classify(version.recognizer, PICTURE).scores == before
@@ -405,25 +411,25 @@ def test_what_will_not_open_is_kept_with_its_host_and_with_what_answers_instead(
 ) -> None:
     newer = make_version(recognizer)
     newer.publish(None)
-    newer.twin_paths[1].unlink()
+    newer.files.serving_model[1].unlink()
 
     engine.classify(recognizer, PICTURE)
 
     failure = newer.failed_openings.get()
     assert failure.host == socket.gethostname()
     assert failure.reason == (
-        "twin.bin is missing. Restore it from a backup or train again. Version 1 answers instead."
+        "serving_model.bin is missing. Restore it from a backup or train again. Version 1 answers instead."
     )
 
 
 def test_what_opens_again_is_no_trouble_any_more(engine: Engine, version: ModelVersion) -> None:
-    whole = version.h5_path.read_bytes()
-    version.h5_path.write_bytes(b"")
+    whole = version.files.h5.read_bytes()
+    version.files.h5.write_bytes(b"")
     with pytest.raises(EngineUnavailable):
         engine.classify(version.recognizer, PICTURE)
     noted = version.failed_openings.count()
 
-    version.h5_path.write_bytes(whole)
+    version.files.h5.write_bytes(whole)
     engine.close_all()
     engine.classify(version.recognizer, PICTURE)
 
@@ -469,12 +475,12 @@ def test_an_earlier_version_that_answers_does_not_make_the_published_one_ready(
     spoil(newer)
     engine.classify(recognizer, PICTURE)
 
-    with pytest.raises(EngineUnavailable, match="Version 2 of “Shapes” cannot be opened: twin"):
+    with pytest.raises(EngineUnavailable, match="Version 2 of “Shapes” cannot be opened: serving_model"):
         engine.check(recognizer)
 
 
 def test_a_version_that_comes_to_answer_wrongly_is_not_ready(version: ModelVersion) -> None:
-    answer = version.golden().probabilities.copy()
+    answer = version.files.golden().probabilities.copy()
     engine = Engine(lambda version: lambda pixels: answer)
     engine.check(version.recognizer)
 
@@ -495,14 +501,14 @@ np.save(sys.argv[3], network.predict(np.load(sys.argv[2]).astype("float32"), ver
 
 @pytest.mark.keras
 def test_the_h5_opened_by_keras_gives_the_scores_of_its_twin(version: ModelVersion) -> None:
-    golden = version.golden()
-    by_twin, by_keras = (OpenVersion(version, opens(version), golden) for opens in (open_twin, open_h5))
+    golden = version.files.golden()
+    by_openvino, by_keras = (OpenVersion(version, opens(version), golden) for opens in (open_serving_model, open_h5))
 
     for number in range(25):
         for shape in SHAPES:
             picture = encoded(draw(shape, number))
             scores = {score.label: score.probability for score in by_keras.answer(picture).scores}
-            for score in by_twin.answer(picture).scores:
+            for score in by_openvino.answer(picture).scores:
                 assert abs(score.probability - scores[score.label]) < 1e-4
 
 
@@ -511,26 +517,26 @@ def test_the_h5_opens_in_plain_keras_and_gives_the_scores_of_its_twin(version: M
     pixels = np.stack([load_pixels(encoded(draw(shape, n)), version.image_size) for shape in SHAPES for n in range(25)])
     np.save(tmp_path / "pixels.npy", pixels)
 
-    files = [str(path) for path in (version.h5_path, tmp_path / "pixels.npy", tmp_path / "scores.npy")]
+    files = [str(path) for path in (version.files.h5, tmp_path / "pixels.npy", tmp_path / "scores.npy")]
     subprocess.run([sys.executable, "-c", PLAIN_KERAS, *files], check=True, cwd=tmp_path, capture_output=True)
 
-    answer = open_twin(version)
-    by_twin = np.stack([answer(each[np.newaxis].astype(np.float32)) for each in pixels])
-    assert np.abs(np.load(tmp_path / "scores.npy") - by_twin).max() < 1e-4
+    answer = open_serving_model(version)
+    by_openvino = np.stack([answer(each[np.newaxis].astype(np.float32)) for each in pixels])
+    assert np.abs(np.load(tmp_path / "scores.npy") - by_openvino).max() < 1e-4
 
 
 @pytest.mark.keras
 def test_a_changed_h5_is_refused_before_keras_sees_it(version: ModelVersion) -> None:
-    data = bytearray(version.h5_path.read_bytes())
+    data = bytearray(version.files.h5.read_bytes())
     data[len(data) // 2] ^= 1
-    version.h5_path.write_bytes(data)
+    version.files.h5.write_bytes(data)
 
     with pytest.raises(BrokenArtifact, match=r"network\.h5 has changed"):
         open_h5(version)
 
 
 def test_the_answers_are_calibrated(engine: Engine, version: ModelVersion) -> None:
-    raw = version.open_twin()(load_pixels(PICTURE, version.image_size)[np.newaxis].astype(np.float32))
+    raw = version.files.open_serving_model()(load_pixels(PICTURE, version.image_size)[np.newaxis].astype(np.float32))
     version.temperature = 5.0
     version.save()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier.engine import Engine, open_twin
+from classifier.engine import Engine, open_serving_model
 from classifier.errors import EngineUnavailable
 from tests.drawings import draw, encoded
 from tests.faults.campaign import record, rounds
@@ -32,7 +32,7 @@ def flip(path: Path, bit: int) -> None:
 def damages(version: ModelVersion, count: int) -> Iterator[str]:
     """Harm one bit at a time, of each file as often as of the others, and mend it before the next."""
     chance = random.Random(1)
-    files = [version.h5_path, *version.twin_paths]
+    files = [version.files.h5, *version.files.serving_model]
     for number in range(count):
         path = files[number % len(files)]
         bit = chance.randrange(8 * path.stat().st_size)
@@ -47,14 +47,14 @@ def test_a_flipped_bit_is_noticed_before_an_answer(version: ModelVersion) -> Non
 
     for damage in damages(version, count):
         try:
-            Engine(open_twin).classify(version.recognizer, PICTURE)
+            Engine(open_serving_model).classify(version.recognizer, PICTURE)
             unnoticed.append(damage)
         except EngineUnavailable:
             pass
 
     assert unnoticed == []
-    Engine(open_twin).check(version.recognizer)  # whole again, so it was the bit each time
-    record("single bit flips of a stored H5 or twin noticed before an answer", f"{count} of {count}")
+    Engine(open_serving_model).check(version.recognizer)  # whole again, so it was the bit each time
+    record("single bit flips of a stored H5 or serving model noticed before an answer", f"{count} of {count}")
 
 
 def test_with_a_flipped_bit_the_version_before_answers(
@@ -63,7 +63,9 @@ def test_with_a_flipped_bit_the_version_before_answers(
     newer = make_version(recognizer)
     newer.publish(None)
 
-    answering = {Engine(open_twin).classify(recognizer, PICTURE).version for _ in damages(newer, rounds(6, 60))}
+    answering = {
+        Engine(open_serving_model).classify(recognizer, PICTURE).version for _ in damages(newer, rounds(6, 60))
+    }
 
     assert answering == {version}
 
@@ -78,5 +80,5 @@ def test_a_version_with_a_flipped_bit_is_not_published(
         with pytest.raises(BrokenArtifact, match="has changed"):
             newer.publish(None)
 
-    assert recognizer.active_version == version
-    record("single bit flips of a stored H5 or twin noticed before publishing", f"{count} of {count}")
+    assert recognizer.versions.active() == version
+    record("single bit flips of a stored H5 or serving model noticed before publishing", f"{count} of {count}")

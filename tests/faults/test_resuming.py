@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_and_repeats_at_most_one_epoch(start_run: Callable[
 
 def weights(run: TrainingRun) -> list[np.ndarray]:
     found = []
-    with h5py.File(run.version.h5_path) as file:
+    with h5py.File(run.version.files.h5) as file:
         file["model_weights"].visititems(
             lambda name, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None
         )

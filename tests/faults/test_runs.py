@@ -78,7 +78,7 @@ def test_every_run_ends_exactly_once_whatever_happens(site: Site, start_run: Cal
     assert (len(watch.ended), watch.ended_twice, watch.silent) == (number, set(), set())
     assert versions == states["succeeded"]
     for version in ModelVersion.objects.all():
-        version.verify()
+        version.files.verify()
     assert {run.error.partition(";")[0] for run in TrainingRun.objects.filter(state="failed")} <= {
         "Stopped 3 times in a row"
     }

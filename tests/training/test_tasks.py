@@ -35,6 +35,7 @@ class Consumer:
         self.events.append(f"also takes {name}")
 
 
+@pytest.mark.usefixtures("_real_processes")
 def test_an_import_task_that_runs_twice_reads_once(recognizer: Recognizer) -> None:
     storage.keep_bytes(shapes_zip(2), "imports/1.zip")
     row = recognizer.imports.create(name="shapes.zip", archive="imports/1.zip")

@@ -103,7 +103,7 @@ def test_without_a_version_nothing_is_answered(client, recognizer, picture_bytes
 
 
 def test_a_version_whose_files_are_gone_is_unavailable(client, version, picture_bytes):
-    version.twin_paths[0].unlink()
+    version.files.serving_model[0].unlink()
 
     assert client.post(CLASSIFY, {"file": upload(picture_bytes())}).status_code == 503
 

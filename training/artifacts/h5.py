@@ -1,6 +1,6 @@
 """What one of our H5 files holds beside its weights, how it is written, and how it is checked before use.
 
-The reading half needs no Keras; the web process uses it.
+Nothing here imports Keras; the web process reads with it.
 """
 
 from __future__ import annotations
@@ -8,37 +8,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import TrainingConfig
-from training.environment import environment_of
+from training.artifacts.files import unopenable, written_whole
 from training.errors import BrokenArtifact
-from training.evaluation.metrics import Evaluation
-from training.evaluation.predictions import Answers
 from training.messages import N_
 
-if TYPE_CHECKING:
-    import keras
-
-    from training.artifacts.serving_model import Twin
-    from training.data.manifest import Manifest
-    from training.devices import Device
-
-H5_NAME = "network.h5"
-TWIN_NAMES = ("twin.xml", "twin.bin")
 GROUP = "discern"  # our HDF5 group, beside Keras's own
 GOLDEN_TOLERANCE = 1e-4  # of a probability
 
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+PredictFn = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(1, image_size, image_size, 3) pixels in 0-255 -> (num_classes,) probabilities."""
 
 # Every layer class that our builders use. A file with any other was not written by us.
@@ -66,15 +51,6 @@ class Provenance:
     temperature: float = 1.0  # divides the logits; 1 leaves the probabilities as they are
     environment: dict[str, Any] = field(default_factory=dict)  # of training.environment; empty in older files
 
-    @classmethod
-    def of(cls, recognizer: str, manifest: Manifest, config: TrainingConfig, device: Device | None = None) -> Self:
-        from keras import __version__ as keras_version
-
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        names = manifest.class_names
-        environment = environment_of(device) if device else {}
-        return cls(recognizer, names, config.to_dict(), manifest.sha256, keras_version, now, environment=environment)
-
     @property
     def image_size(self) -> int:
         return int(self.config["image_size"])
@@ -88,28 +64,16 @@ class H5:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Artifact:
-    """All that a finished run leaves behind."""
-
-    h5: H5
-    twin: Twin
-    evaluation: Evaluation
-    temperature: float
-    answers: Answers
-    num_weights: int
-
-
 class Golden(NamedTuple):
     """The H5's own test."""
 
     pixels: NDArray[np.uint8]  # (image_size, image_size, 3)
     probabilities: NDArray[np.float32]  # (num_classes,) that they must get
 
-    def check(self, network: Network, file: str) -> None:
-        """Raises: BrokenArtifact naming the file that the network was opened from, if it answers anything else."""
+    def check(self, predict: PredictFn, file: str) -> None:
+        """Raises: BrokenArtifact naming the file that the function was opened from, if it answers anything else."""
         try:
-            answer = network(self.pixels[np.newaxis].astype(np.float32))
+            answer = predict(self.pixels[np.newaxis].astype(np.float32))
         except (RuntimeError, KeyError) as error:  # OpenVINO's, of another shape or without our output
             raise unopenable(file, error) from error
         expected = self.probabilities
@@ -119,10 +83,11 @@ class Golden(NamedTuple):
             )
 
 
-def write_h5(network: keras.Model, path: Path, provenance: Provenance, *, golden_input: NDArray[np.uint8]) -> H5:
+def write_h5(network: Any, path: Path, provenance: Provenance, *, golden_input: NDArray[np.uint8]) -> H5:
     """Write one whole H5: network, weights, provenance, and one picture with the answer it must get.
 
     Args:
+        network: the keras.Model.
         golden_input: (image_size, image_size, 3) pixels.
     Raises: OSError with the file's name, also where the disk is full; then nothing is left behind.
     """
@@ -132,13 +97,13 @@ def write_h5(network: keras.Model, path: Path, provenance: Provenance, *, golden
     return H5(path, hashlib.sha256(data).hexdigest())
 
 
-def _h5_bytes(network: keras.Model, provenance: Provenance, golden_input: NDArray[np.uint8]) -> bytes:
+def _h5_bytes(network: Any, provenance: Provenance, golden_input: NDArray[np.uint8]) -> bytes:
     """Made in memory: on a full disk HDF5 may end the whole process by a segmentation fault."""
     import h5py
 
     class NamedInMemory(h5py.File):  # type: ignore[misc]
         def __str__(self) -> str:
-            return H5_NAME  # Keras goes by the ending
+            return "network.h5"  # Keras goes by the ending
 
     buffer = io.BytesIO()
     with NamedInMemory(buffer, "w") as file:
@@ -150,29 +115,6 @@ def _h5_bytes(network: keras.Model, provenance: Provenance, golden_input: NDArra
         group.create_dataset("golden_input", data=golden_input, compression="gzip")
         group.create_dataset("golden_output", data=np.asarray(answer)[0])
     return buffer.getvalue()
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to that appears under its name only when it is complete and on the disk.
-
-    Temporary file beside it, fsync, rename, fsync of the folder.
-
-    Raises: OSError with the file's name, also where the disk is full; then nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync(path.parent)
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -199,15 +141,16 @@ def read_golden(path: Path) -> Golden:
         raise _not_ours(path, str(error)) from error
 
 
-def load_network(path: Path) -> keras.Model:
+def load_network(path: Path, load_model: Callable[..., Any]) -> Any:
     """Open one of our H5 files with Keras: only known layer classes, and only if it still gives its golden answer.
 
+    Args:
+        load_model: `keras.saving.load_model`, from whoever has Keras loaded.
+    Returns: the keras.Model.
     Raises: BrokenArtifact.
     """
-    import keras
-
     check_layers(path)
-    network = keras.saving.load_model(path, compile=False)
+    network = load_model(path, compile=False)
     read_golden(path).check(lambda pixels: np.asarray(network(pixels, training=False))[0], path.name)
     return network
 
@@ -234,77 +177,3 @@ def _layer_classes(config: dict[str, Any]) -> Iterator[str]:
 
 def _not_ours(path: Path, reason: str) -> BrokenArtifact:
     return BrokenArtifact(N_("%(file)s is not an H5 that this site wrote (%(reason)s)."), file=path.name, reason=reason)
-
-
-def check_files(paths: list[Path], sha256: str) -> None:
-    """Compare stored files with the hash in their row. Raises: BrokenArtifact naming the file."""
-    with _reading(paths):
-        seen = sha256_of(*paths)
-    _refuse_change(paths, seen, sha256)
-
-
-def read_checked(paths: list[Path], sha256: str) -> list[bytes]:
-    """The bytes of stored files, read once: what is compared with the hash in the row is what will be used.
-
-    Raises: BrokenArtifact naming the file.
-    """
-    digest = hashlib.sha256()
-    with _reading(paths):
-        contents = [path.read_bytes() for path in paths]
-    for content in contents:
-        digest.update(content)
-    _refuse_change(paths, digest.hexdigest(), sha256)
-    return contents
-
-
-@contextmanager
-def _reading(paths: list[Path]) -> Iterator[None]:
-    missing = [path.name for path in paths if not path.is_file()]
-    if missing:
-        raise BrokenArtifact(
-            N_("%(file)s is missing. Restore it from a backup or train again."), file=" + ".join(missing)
-        )
-    try:
-        yield
-    except OSError as error:
-        raise BrokenArtifact(
-            N_("%(file)s cannot be read (%(reason)s). Restore it from a backup or train again."),
-            file=" + ".join(path.name for path in paths),
-            reason=error.strerror or str(error),
-        ) from error
-
-
-def unopenable(file: str, error: Exception) -> BrokenArtifact:
-    """What a library says of a whole file that it makes nothing of; OpenVINO first names lines of C++."""
-    return BrokenArtifact(
-        N_("%(file)s cannot be opened (%(reason)s). Restore it from a backup or train again."),
-        file=file,
-        reason=str(error).strip().splitlines()[-1],
-    )
-
-
-def _refuse_change(paths: list[Path], seen: str, sha256: str) -> None:
-    if seen != sha256:
-        raise BrokenArtifact(
-            N_("%(file)s has changed since it was written. Restore it from a backup or train again."),
-            file=" + ".join(path.name for path in paths),
-        )
-
-
-def sha256_of(*paths: Path) -> str:
-    """SHA-256 over the bytes of the files, one after the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Put a file, or a folder's entries, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

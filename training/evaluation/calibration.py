@@ -178,3 +178,32 @@ def prediction_sets(
         mean_size=float(sizes.mean()),
         empty=float((sizes == 0).mean()),
     )
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """What makes answers of a network's probabilities.
+
+    Args:
+        temperature: divides the logits; 1 leaves the probabilities as they are.
+        set_limit: how short of 1 a class may fall to be in a prediction set; None where none was worked out.
+    """
+
+    temperature: float
+    set_limit: float | None = None
+
+    def calibrated(self, probabilities: Floats) -> Floats:
+        """What probabilities, of shape (…, num_classes), come to on pictures that the network did not learn from."""
+        return calibrated(probabilities, self.temperature) if self.temperature != 1 else probabilities
+
+    def prediction_set(self, probabilities: Floats) -> list[int]:
+        """The classes that hold the true one with LEVEL, the most probable first.
+
+        Args:
+            probabilities: (num_classes,), calibrated.
+        Returns: class indices; none where no class is likely enough, or no limit is known.
+        """
+        if self.set_limit is None:
+            return []
+        short = shortfalls(probabilities)
+        return [int(i) for i in short.argsort(kind="stable") if short[i] <= self.set_limit]

@@ -12,8 +12,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-ANSWERS_NAME = "answers.npz"
-
 Labels: TypeAlias = NDArray[np.int32]  # (n,) class indices
 Probabilities: TypeAlias = NDArray[np.float32]  # (n, num_classes), as the network gave them
 Names: TypeAlias = NDArray[np.bytes_]  # (n,) SHA-256 of each picture's pixels, in hexadecimal

@@ -5,47 +5,63 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from training import storage
 from training.data.archives import zip_members
 from training.data.group_table import with_sources
 from training.data.members import ReportLine
-from training.errors import TrainingError
+from training.errors import LeaseLost, TrainingError
 from training.library.duplicates import group_pictures
 from training.library.intake import add_pictures
 from training.messages import N_, UserFacingError
 from training.models import PictureImport, Recognizer
+from training.outages import outlasting
 
 PROGRESS_SECONDS = 1
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("training")
 
 
-def carry_out(import_id: int) -> None:
-    """Claim an import and read it; nothing happens where another process has claimed it, or it has been deleted."""
-    row = PictureImport.objects.select_related("recognizer", "started_by").filter(pk=import_id).first()
-    if row is None or not row.claim():
-        return
+def read_archive(row: PictureImport) -> None:
+    """Read a claimed import's zip, and end it with its report or with why that could not be. Raises: LeaseLost."""
     try:
         with zip_members(storage.local_path(row.archive)) as members:
             pictures, sources = with_sources(members)
-            row.progress(num_files=len(pictures), num_read=0)
-            lines = list(_told(row, add_pictures(row.recognizer, pictures, row.started_by)))
-            row.end([*lines, *sources.unmet()])
-    except UserFacingError as error:
-        row.fail(error)
-    except FileNotFoundError:
-        row.fail(TrainingError(N_("The uploaded zip is not here any more. Upload it again.")))
-    except Exception as error:  # a row left as "reading" would be read again and again
-        log.exception("The import %d broke off", import_id)
-        row.fail(
-            TrainingError(
-                N_("The reading broke off (%(error)s). What was taken is kept; upload the zip again for the rest."),
-                error=f"{type(error).__name__}: {error}"[:300],
-            )
-        )
+            outlasting(lambda: row.advance(num_files=len(pictures), num_read=0))
+            lines = list(_told(row, _taken_before(row, add_pictures(row.recognizer, pictures, row.started_by))))
+        outlasting(lambda: row.finish([*lines, *sources.unmet()]))
+    except LeaseLost:
+        raise
+    except Exception as error:
+        reason = _explained(row, error)
+        outlasting(lambda: row.fail(reason))
     storage.forget(row.archive)
     _look_for_near_duplicates(row.recognizer)
+
+
+def _explained(row: PictureImport, error: Exception) -> UserFacingError:
+    """Any error as a sentence; a row left as it is would be read again."""
+    if isinstance(error, UserFacingError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return TrainingError(N_("The uploaded zip is not here any more. Upload it again."))
+    log.exception("The import %d broke off", row.pk)
+    return TrainingError(
+        N_("The reading broke off (%(error)s). What was taken is kept; upload the zip again for the rest."),
+        error=f"{type(error).__name__}: {error}"[:300],
+    )
+
+
+def _taken_before(row: PictureImport, lines: Iterator[ReportLine]) -> Iterator[ReportLine]:
+    """The same lines, where what an earlier attempt of this import took in counts as taken, not as here already."""
+    known: set[str] = set()
+    if row.attempts > 1:
+        since = row.recognizer.pictures.filter(added_at__gte=row.started_at)
+        known = set(since.values_list("original_name", flat=True))
+    for line in lines:
+        is_ours = not line.is_taken and line.name[-255:] in known
+        yield replace(line, is_taken=True, sentence={}) if is_ours else line
 
 
 def _look_for_near_duplicates(recognizer: Recognizer) -> None:
@@ -57,10 +73,10 @@ def _look_for_near_duplicates(recognizer: Recognizer) -> None:
 
 
 def _told(row: PictureImport, lines: Iterator[ReportLine]) -> Iterator[ReportLine]:
-    """The same lines; their number is written into the row every second."""
+    """The same lines; their number is written into the row every second. Raises: LeaseLost."""
     told = time.monotonic()
     for number, line in enumerate(lines, start=1):
         yield line
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            row.progress(num_read=number)
+            row.advance(num_read=number)

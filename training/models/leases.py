@@ -96,8 +96,8 @@ class Leased(models.Model):
 
     @property
     def batch_size(self) -> int:
-        """Pictures at a time, for the sentence that is said where memory ran out."""
-        raise NotImplementedError
+        """Pictures at a time, for the sentence that is said where memory ran out; 0 where that says nothing."""
+        return 0
 
     def nudge(self, *, expires: int | None = None) -> None:
         """Tell a worker that it waits. The reconciler finds it where no broker answers."""
@@ -144,7 +144,7 @@ class Leased(models.Model):
         rows: int = self._held().update(state=state, ended_at=timezone.now(), **values)
         return rows == 1
 
-    def give_back(self) -> bool:
+    def requeue(self) -> bool:
         """Queue it again because its worker is going away; the attempt does not count. False where it ended."""
         held = self._held().filter(cancel_requested=False)
         rows: int = held.update(state=self.QUEUED, owner="", attempts=F("attempts") - 1)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -15,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
 from training.data.members import ReportLine
-from training.messages import UserFacingError, say
+from training.models.leases import Leased, LeasedQuerySet
 
 if TYPE_CHECKING:
     from training.models.recognizers import Label
@@ -67,14 +66,11 @@ class Picture(models.Model):
         storage.forget(stored)
 
 
-class PictureImportQuerySet(models.QuerySet["PictureImport"]):
-    def waiting(self) -> Self:
-        """Queued, or given up by whoever was reading it."""
-        given_up = Q(state=PictureImport.State.READING, heartbeat__lt=timezone.now() - PictureImport.STALE_AFTER)
-        return self.filter(Q(state=PictureImport.State.QUEUED) | given_up)
+class PictureImportQuerySet(LeasedQuerySet):
+    """Those of all leased rows."""
 
 
-class PictureImport(models.Model):
+class PictureImport(Leased):
     """One upload of many pictures, with a report line for every file in it."""
 
     class State(models.TextChoices):
@@ -82,70 +78,72 @@ class PictureImport(models.Model):
         READING = "reading", _("reading")
         DONE = "done", _("done")
         FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    ACTIVE = (State.READING,)
+    ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 
     recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="imports")
     name = models.CharField(max_length=255)  # of the zip, or of the label the files were put on
     archive = models.CharField(max_length=255, blank=True)  # name in the store, while it waits
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    heartbeat = models.DateTimeField(null=True)
     num_files = models.PositiveIntegerField(default=0)
     num_read = models.PositiveIntegerField(default=0)
     num_taken = models.PositiveIntegerField(default=0)
     num_refused = models.PositiveIntegerField(default=0)
     report: models.JSONField[list[dict[str, Any]]] = models.JSONField(default=list)
-    error_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    STALE_AFTER: ClassVar[timedelta] = timedelta(seconds=60)
 
     objects = PictureImportQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [models.Index(fields=["state", "heartbeat"])]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state__in=["queued", "reading", "done", "failed"]), name="import_state_is_known"
-            )
+                condition=Q(state__in=["queued", "reading", "done", "failed", "cancelled"]),
+                name="import_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["done", "failed", "cancelled"], ended_at__isnull=False)
+                | Q(state__in=["queued", "reading"], ended_at__isnull=True),
+                name="an_ended_import_says_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="reading", heartbeat__isnull=True), name="a_working_import_has_a_heartbeat"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
     @property
-    def error(self) -> str:
-        return say(self.error_sentence)
+    def work_name(self) -> str:
+        return f"reading/{self.pk}-{self.lease}"
 
     @property
-    def has_ended(self) -> bool:
-        return self.state in (self.State.DONE, self.State.FAILED)
-
-    def claim(self) -> bool:
-        """Begin to read it; false where someone else does already."""
-        rows = PictureImport.objects.waiting().filter(pk=self.pk)
-        won = rows.update(state=self.State.READING, heartbeat=timezone.now()) == 1
-        if won:
-            self.refresh_from_db()
-        return won
-
-    def progress(self, **counts: int) -> None:
-        PictureImport.objects.filter(pk=self.pk).update(heartbeat=timezone.now(), **counts)
-
-    def end(self, lines: list[ReportLine]) -> None:
-        """Keep the report."""
-        taken = sum(line.is_taken for line in lines)
-        PictureImport.objects.filter(pk=self.pk).update(
-            state=self.State.DONE,
-            report=[asdict(line) for line in lines],
-            num_files=len(lines),
-            num_read=len(lines),
-            num_taken=taken,
-            num_refused=len(lines) - taken,
-        )
-
-    def fail(self, error: UserFacingError) -> None:
-        PictureImport.objects.filter(pk=self.pk).update(state=self.State.FAILED, error_sentence=error.sentence)
+    def command_line(self) -> tuple[str, ...]:
+        return "import", str(self.pk), str(self.lease)
 
     def nudge(self, *, expires: int | None = None) -> None:
         """Tell a worker that it waits. The reconciler finds it where no broker answers."""
         queue.nudge(queue.READ_IMPORT, self.pk, expires=expires)
+
+    def advance(self, **counts: int) -> None:
+        """Keep how far it is. Raises: LeaseLost."""
+        self.write(**counts)
+
+    def finish(self, lines: list[ReportLine]) -> None:
+        """End it while held, with its report. Raises: LeaseLost."""
+        self.write(state=self.State.DONE, ended_at=timezone.now(), **reported(lines))
+
+
+def reported(lines: list[ReportLine]) -> dict[str, Any]:
+    """What an import's row keeps of a report."""
+    taken = sum(line.is_taken for line in lines)
+    return {
+        "report": [asdict(line) for line in lines],
+        "num_files": len(lines),
+        "num_read": len(lines),
+        "num_taken": taken,
+        "num_refused": len(lines) - taken,
+    }

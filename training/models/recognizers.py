@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from django.contrib.auth.models import User
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, transaction
 from django.db.models import Q
@@ -12,11 +11,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from training import storage
-from training.errors import NotPublishable, StillInUse, UnknownRecognizer
+from training.errors import StillInUse, UnknownRecognizer
 from training.messages import N_
-
-if TYPE_CHECKING:
-    from training.models.versions import ModelVersion
 
 
 class NamedInTwoLanguages(models.Model):
@@ -128,42 +124,9 @@ class Recognizer(NamedInTwoLanguages):
     def description(self) -> str:
         return in_active_language(self.description_en, self.description_zh)
 
-    @property
-    def active_version(self) -> ModelVersion | None:
-        """The one that answers visitors; asked with every picture, so its long evaluation is read only where wanted."""
-        return self.versions.filter(is_active=True).defer("evaluation").first()
-
-    @property
-    def version_before(self) -> ModelVersion | None:
-        """The version that a roll back leads to: the one in use before the active one was published."""
-        return next(iter(self.versions_before), None)
-
-    @property
-    def versions_before(self) -> list[ModelVersion]:
-        """Those in use before the active one, the latest first.
-
-        A roll back takes its step out of the history, so that a second one leads further back.
-        """
-        history: list[ModelVersion] = []
-        for activation in self.activations.select_related("version").order_by("at", "pk"):
-            if activation.is_roll_back:
-                while history and history[-1] != activation.version:
-                    history.pop()
-            if not history or history[-1] != activation.version:
-                history.append(activation.version)
-        return history[-2::-1]
-
     def label_names(self) -> LabelNames:
         """Name in the active language of every label, by key."""
         return LabelNames({label.key: label.name for label in self.labels.all()})
-
-    def roll_back(self, by: User | None, reason: str) -> ModelVersion:
-        """Make the version before the active one again. Raises: NotPublishable, BrokenArtifact."""
-        version = self.version_before
-        if version is None:
-            raise NotPublishable(N_("There is no earlier version to roll back to."))
-        version.publish(by, reason, is_roll_back=True)
-        return version
 
     def folders(self) -> list[str]:
         """Where its files lie in the store, but for zips that wait to be read."""

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
-from training.artifacts.h5 import check_files
+from training.artifacts.files import check_files
 from training.config import TrainingConfig
 from training.messages import say
 from training.models.leases import Leased, LeasedQuerySet
@@ -21,8 +21,8 @@ from training.models.recognizers import Recognizer
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+    from training.evaluation.epochs import EpochResult
     from training.models.versions import ModelVersion
-    from training.trainer.callbacks import EpochResult
 
 
 class TrainingRunQuerySet(LeasedQuerySet):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Self
 
 from django.conf import settings
@@ -12,12 +11,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from training import storage
-from training.artifacts.h5 import H5_NAME, TWIN_NAMES, Golden, Network, check_files, read_checked, read_golden
-from training.artifacts.serving_model import open_twin
+from training.artifacts.version_files import CURRENT_LAYOUT, LAYOUTS, VersionFiles
 from training.errors import BrokenArtifact, NotComparable, NotPublishable, StillInUse
-from training.evaluation.calibration import Floats, calibrated, shortfalls
+from training.evaluation.calibration import Calibrator
 from training.evaluation.comparison import Comparison, Side, compare
-from training.evaluation.predictions import ANSWERS_NAME, Answers, read_answers
 from training.messages import N_, Sentence, say
 from training.models.recognizers import Recognizer
 
@@ -27,9 +24,13 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         """Those that could not be published when that was tried last."""
         return self.exclude(trouble_sentence={})
 
+    def active(self) -> ModelVersion | None:
+        """The one of a recognizer that answers visitors; asked with every picture, so without its long evaluation."""
+        return self.filter(is_active=True).defer("evaluation").first()
+
 
 class ModelVersion(models.Model):
-    """A trained H5 with its serving twin and the figures it earned."""
+    """A trained H5 with its serving model and the figures it earned."""
 
     recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
@@ -38,15 +39,16 @@ class ModelVersion(models.Model):
     folder = models.CharField(max_length=255, unique=True)  # in the store
     h5_sha256 = models.CharField(max_length=64)
     h5_bytes = models.PositiveBigIntegerField()
-    twin_sha256 = models.CharField(max_length=64)
-    twin_difference = models.FloatField()  # largest difference of a probability to the H5
+    serving_model_sha256 = models.CharField(max_length=64)
+    serving_model_difference = models.FloatField()  # largest difference of a probability to the H5
     class_names: models.JSONField[list[str]] = models.JSONField()  # label keys in the network's order
     image_size = models.PositiveIntegerField()
     num_weights = models.PositiveBigIntegerField()
     test_accuracy = models.FloatField()
     temperature = models.FloatField(default=1.0)  # divides the logits; 1 leaves the probabilities as they are
     evaluation: models.JSONField[dict[str, Any]] = models.JSONField()
-    answers_sha256 = models.CharField(max_length=64, blank=True)  # of answers.npz; empty in versions without one
+    predictions_sha256 = models.CharField(max_length=64, blank=True)  # empty in versions that keep none
+    layout = models.PositiveSmallIntegerField(default=CURRENT_LAYOUT)  # what its files are called, of LAYOUTS
     trouble_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why it was not published
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -65,31 +67,21 @@ class ModelVersion(models.Model):
         return f"{self.recognizer.slug} version {self.number}"
 
     @property
-    def h5_path(self) -> Path:
-        return storage.local_path(f"{self.folder}/{H5_NAME}")
+    def files(self) -> VersionFiles:
+        return VersionFiles(
+            self.folder,
+            LAYOUTS[self.layout],
+            h5_sha256=self.h5_sha256,
+            serving_model_sha256=self.serving_model_sha256,
+            predictions_sha256=self.predictions_sha256,
+            locate=storage.local_path,
+        )
 
     @property
-    def twin_paths(self) -> list[Path]:
-        return [storage.local_path(f"{self.folder}/{name}") for name in TWIN_NAMES]
-
-    def check_h5(self) -> None:
-        """Raises: BrokenArtifact if the H5 is missing or not the one that was trained."""
-        check_files([self.h5_path], self.h5_sha256)
-
-    def check_twin(self) -> None:
-        """Raises: BrokenArtifact if the twin is missing or not the one that was checked."""
-        check_files(self.twin_paths, self.twin_sha256)
-
-    def open_twin(self, *, streams: int = 1) -> Network:
-        """The serving twin, from the very bytes that were compared with the row's hash. Raises: BrokenArtifact."""
-        structure, weights = read_checked(self.twin_paths, self.twin_sha256)
-        return open_twin(structure, weights, streams=streams)
-
-    def answers(self) -> Answers:
-        """What it answered to pictures it did not learn from. Raises: BrokenArtifact, also in versions without them."""
-        path = storage.local_path(f"{self.folder}/{ANSWERS_NAME}")
-        (content,) = read_checked([path], self.answers_sha256)
-        return read_answers(content)
+    def calibrator(self) -> Calibrator:
+        """What makes answers of its network's probabilities."""
+        sets = self.evaluation.get("prediction_sets")
+        return Calibrator(self.temperature, sets["limit"] if sets else None)
 
     def against(self, other: ModelVersion) -> Comparison:
         """How it does beside another version of its recognizer, on pictures that neither learned from.
@@ -99,38 +91,12 @@ class ModelVersion(models.Model):
         return compare(other._side(), self._side())
 
     def _side(self) -> Side:
-        if not self.answers_sha256:
+        if not self.predictions_sha256:
             raise NotComparable(
                 N_("Version %(number)d is of an earlier release and keeps no answers. Train again with its settings."),
                 number=self.number,
             )
-        return Side(self.answers(), self.class_names, self.temperature)
-
-    def calibrated(self, probabilities: Floats) -> Floats:
-        """What its network's probabilities, of shape (…, num_classes), come to on pictures it did not learn from."""
-        return calibrated(probabilities, self.temperature) if self.temperature != 1 else probabilities
-
-    def possible(self, probabilities: Floats) -> list[str]:
-        """The classes that hold the true one with 90 %, the most probable first; empty where nothing is likely enough,
-        and in versions of earlier releases.
-
-        Args:
-            probabilities: (num_classes,), calibrated.
-        """
-        sets = self.evaluation.get("prediction_sets")
-        if sets is None:
-            return []
-        short = shortfalls(probabilities)
-        return [self.class_names[i] for i in short.argsort(kind="stable") if short[i] <= sets["limit"]]
-
-    def golden(self) -> Golden:
-        """The H5's own test, once the H5 is found whole. Raises: BrokenArtifact."""
-        self.check_h5()
-        return read_golden(self.h5_path)
-
-    def verify(self) -> None:
-        """Raises: BrokenArtifact if a file is missing or changed, or the twin does not answer the H5's own test."""
-        self.golden().check(self.open_twin(), " + ".join(TWIN_NAMES))
+        return Side(self.files.predictions(), self.class_names, self.temperature)
 
     @property
     def trouble(self) -> str:
@@ -149,7 +115,7 @@ class ModelVersion(models.Model):
         if ModelVersion.objects.filter(pk=self.pk, is_active=True).exists():
             raise self._in_use_already()
         try:
-            self.verify()
+            self.files.verify()
         except BrokenArtifact as error:
             self.keep_trouble(error.sentence)
             raise
@@ -165,7 +131,7 @@ class ModelVersion(models.Model):
         recognizer = Recognizer.objects.select_for_update().filter(pk=self.recognizer_id).first()
         if recognizer is None or not recognizer.versions.filter(pk=self.pk).exists():
             raise NotPublishable(N_("Version %(number)d was deleted meanwhile."), number=self.number)
-        previous = recognizer.active_version
+        previous = recognizer.versions.active()
         if previous == self:
             raise self._in_use_already()
         recognizer.versions.update(is_active=False, trouble_sentence={})  # what went wrong before this is over
@@ -220,3 +186,32 @@ class Activation(models.Model):
     @property
     def is_roll_back(self) -> bool:
         return self.kind == self.Kind.ROLL_BACK
+
+
+def versions_before(recognizer: Recognizer) -> list[ModelVersion]:
+    """Those in use before the active one, the latest first: where a roll back leads.
+
+    A roll back takes its step out of the history, so that a second one leads further back.
+    """
+    history: list[ModelVersion] = []
+    for activation in recognizer.activations.select_related("version").order_by("at", "pk"):
+        if activation.is_roll_back:
+            while history and history[-1] != activation.version:
+                history.pop()
+        if not history or history[-1] != activation.version:
+            history.append(activation.version)
+    return history[-2::-1]
+
+
+def version_before(recognizer: Recognizer) -> ModelVersion | None:
+    """The version that a roll back leads to: the one in use before the active one was published."""
+    return next(iter(versions_before(recognizer)), None)
+
+
+def roll_back(recognizer: Recognizer, by: User | None, reason: str) -> ModelVersion:
+    """Make the version before the active one active again. Raises: NotPublishable, BrokenArtifact."""
+    version = version_before(recognizer)
+    if version is None:
+        raise NotPublishable(N_("There is no earlier version to roll back to."))
+    version.publish(by, reason, is_roll_back=True)
+    return version

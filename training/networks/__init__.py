@@ -1,6 +1,6 @@
 """Networks by name. Each is one function from pixels to probabilities; rescaling and augmentation are layers in it.
 
-Every network names the layers that the serving twin reads: `feature_maps` (the last maps, for the heat map; the `mlp`
+Every network names the layers that the serving model reads: `feature_maps` (the last maps, for the heat map; the `mlp`
 has none), `features` (a vector a picture) and `probabilities`. What comes from keras.applications is one layer,
 `backbone`.
 """

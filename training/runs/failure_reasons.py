@@ -14,7 +14,13 @@ LOST_ITS_PARENT, LOST_ITS_LEASE, LOST_ITS_DATABASE = 3, 4, 5  # exit codes of a 
 
 
 def death(returncode: int, batch_size: int) -> TrainerDied:
-    """What it means that a trainer ended with this return code (negative: the signal) and left its run as it was."""
+    """What it means that a process ended with this return code (negative: the signal) and left its row as it was.
+
+    Args:
+        batch_size: pictures at a time; 0 for work that is no training.
+    """
+    if returncode == -signal.SIGKILL and not batch_size:
+        return TrainerDied(N_("Its process was killed, most likely because memory ran out."))
     if returncode == -signal.SIGKILL:
         return TrainerDied(
             N_(

@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 
 def reconcile() -> None:
-    for row in [*TrainingRun.objects.orphaned(), *Job.objects.orphaned()]:
-        take_back(row)
+    for row in [*TrainingRun.objects.orphaned(), *Job.objects.orphaned(), *PictureImport.objects.orphaned()]:
+        recover(row)
     for study in Study.objects.unfinished():  # whoever was to queue its next trial may have died before
         study.move_on()
     workers = Worker.objects.alive()
@@ -24,14 +24,12 @@ def reconcile() -> None:
     for run in TrainingRun.objects.queued().order_by("pk"):
         if has_gpu if run.needs_gpu else can_train:  # a worker that comes looks around by itself
             run.nudge(expires=NUDGE_SECONDS)
-    for job in Job.objects.queued().order_by("pk"):
-        job.nudge(expires=NUDGE_SECONDS)
-    for each in PictureImport.objects.waiting():
-        each.nudge(expires=NUDGE_SECONDS)
+    for row in [*Job.objects.queued().order_by("pk"), *PictureImport.objects.queued().order_by("pk")]:
+        row.nudge(expires=NUDGE_SECONDS)
 
 
-def take_back(run: Leased) -> None:
-    """A run whose process says nothing any more waits again, or has failed after the last attempt."""
-    silent = TrainerDied(N_("The worker %(owner)s was cut off or lost its connection."), owner=run.owner)
-    if run.interrupt(silent, silent_since=run.heartbeat):
-        log.warning("%s was cut off and is taken back", run)
+def recover(row: Leased) -> None:
+    """A row whose process says nothing any more waits again, or has failed after the last attempt."""
+    silent = TrainerDied(N_("The worker %(owner)s was cut off or lost its connection."), owner=row.owner)
+    if row.interrupt(silent, silent_since=row.heartbeat):
+        log.warning("%s was cut off and is taken back", row)

@@ -101,8 +101,7 @@ def remove_unnamed_versions() -> Removed:
 def remove_archives() -> Removed:
     """Uploaded zips that nobody waits for any more."""
     files = list(storage.files_below("imports"))
-    ended = [PictureImport.State.DONE, PictureImport.State.FAILED]
-    named = set(PictureImport.objects.exclude(state__in=ended).values_list("archive", flat=True))
+    named = set(PictureImport.objects.unfinished().values_list("archive", flat=True))
     return _remove_unnamed(files, named)
 
 
@@ -119,7 +118,8 @@ def remove_files_of_jobs() -> Removed:
 # --- this machine's folders below DATA_DIR
 def remove_work_folders() -> Removed:
     """Of runs and jobs whose worker was killed; what lives, or lived a moment ago, is left to its worker."""
-    return _remove_work_folders("runs", TrainingRun) + _remove_work_folders("jobs", Job)
+    rows: dict[str, type[Leased]] = {"runs": TrainingRun, "jobs": Job, "reading": PictureImport}
+    return sum((_remove_work_folders(name, model) for name, model in rows.items()), Removed())
 
 
 def _remove_work_folders(name: str, model: type[Leased]) -> Removed:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.storages import RDBStorage
 
-    from training.trainer.callbacks import EpochResult
+    from training.evaluation.epochs import EpochResult
 
 ADVISORY_LOCK = 0x5EA2C4  # names PostgreSQL's lock of Optuna's tables
 BUSY_SECONDS = 20  # that SQLite waits for another writer, as the site does

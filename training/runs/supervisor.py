@@ -40,10 +40,10 @@ log = logging.getLogger(__name__)
 
 
 def carry_out(run: Row, watch: Callable[[Row], object] = bool, *, owner: str = "", has_gpu: bool = False) -> bool:
-    """Claim a queued run or job and see it through in a process of its own.
+    """Claim a queued run, job or import and supervise it in a process of its own.
 
     Args:
-        run: a training run or a job, as it was read some time ago.
+        run: a training run, a job or an import, as it was read some time ago.
         watch: called twice a second with the run as its row has it.
         owner: name of the worker that this is; by default host and process.
         has_gpu: whether this machine may take runs that need a GPU.
@@ -59,7 +59,7 @@ def carry_out(run: Row, watch: Callable[[Row], object] = bool, *, owner: str = "
         outlasting(lambda: run.fail(reason))
         return True
     try:
-        _see_through(run, trainer, watch)
+        _supervise(run, trainer, watch)
         outlasting(lambda: _settle(run, trainer.returncode, output))
         watch(run)
     except ObjectDoesNotExist:  # a job goes with the version or the recognizer that it looks at
@@ -83,7 +83,7 @@ def _begin(run: Leased, output: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _see_through(run: Leased, trainer: subprocess.Popen[bytes], watch: Callable[[Any], object]) -> None:
+def _supervise(run: Leased, trainer: subprocess.Popen[bytes], watch: Callable[[Any], object]) -> None:
     """Wait for the trainer's end, and bring it about when the run is cancelled or this worker goes away."""
     held = run.lease
     try:
@@ -111,7 +111,7 @@ def _settle(run: Leased, returncode: int, output: Path) -> None:
     if run.cancel_requested:
         run.end_cancelled()
     elif stopping.is_set():
-        run.give_back()
+        run.requeue()
     elif not run.has_ended:
         run.add_to_log(output.read_text(errors="replace")[-OUTPUT_CHARACTERS:])
         run.interrupt(death(returncode, run.batch_size))

@@ -12,8 +12,9 @@ from django.db import connection
 
 from training import storage
 from training.errors import LeaseLost, TrainerDied
+from training.library.imports import read_archive
 from training.messages import N_
-from training.models import Job, TrainingRun
+from training.models import Job, PictureImport, TrainingRun
 from training.models.leases import Leased
 from training.outages import AWAY, outlasting
 from training.runs import jobs, training_run
@@ -22,7 +23,7 @@ from training.runs.failure_reasons import LOST_ITS_DATABASE, LOST_ITS_LEASE, LOS
 PULSE_SECONDS = 1
 HEARTBEATS_EVERY = 5  # pulses
 
-KINDS: dict[str, type[Leased]] = {"run": TrainingRun, "job": Job}
+KINDS: dict[str, type[Leased]] = {"run": TrainingRun, "job": Job, "import": PictureImport}
 
 log = logging.getLogger("training")
 
@@ -42,7 +43,7 @@ class Pulse(threading.Thread):
         while not self.ended.wait(PULSE_SECONDS):
             beat += 1
             if os.getppid() != self.parent:
-                self.hand_back()
+                self.release()
             if len(self.lines) == written and beat % HEARTBEATS_EVERY:
                 continue
             written = len(self.lines)
@@ -55,12 +56,12 @@ class Pulse(threading.Thread):
             except AWAY:  # the next beat tries again; the lease is lost only after a minute
                 connection.close()
 
-    def hand_back(self) -> None:
+    def release(self) -> None:
         """The worker was killed: another one goes on with the run, at once if it hears of it."""
         try:
             self.run_row.interrupt(TrainerDied(N_("The worker that carried it out was killed.")))
         except AWAY:
-            log.warning("The run could not be handed back; it will be missed in a minute")
+            log.warning("The run could not be released; it will be missed in a minute")
         shutil.rmtree(storage.working_folder(self.run_row.work_name), ignore_errors=True)
         os._exit(LOST_ITS_PARENT)
 
@@ -96,6 +97,8 @@ def carry_out(row: Leased) -> None:
         training_run.train_run(row)
     elif isinstance(row, Job):
         jobs.carry_out(row)
+    elif isinstance(row, PictureImport):
+        read_archive(row)
 
 
 def has_done_it(row: Leased) -> bool:

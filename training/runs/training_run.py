@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from training import storage
-from training.artifacts.h5 import Artifact, sha256_of
+from training.artifacts.files import sha256_of
+from training.artifacts.version_files import PREDICTIONS_NAME, Artifact
 from training.data.manifest import Manifest
 from training.environment import environment_of
 from training.errors import BrokenArtifact, TrialPruned
-from training.evaluation.predictions import ANSWERS_NAME
 from training.library.manifests import manifest_of_run
 from training.messages import UserFacingError
 from training.models import ModelVersion, TrainingRun
@@ -24,7 +24,7 @@ from training.runs.search import Trial, begin_trial
 
 if TYPE_CHECKING:
     from training.devices import Device
-    from training.trainer.callbacks import EpochResult
+    from training.evaluation.epochs import EpochResult
 
 PIXEL_CACHE = "cache/pixels"  # working folder in which decoded pictures are kept from run to run
 
@@ -194,25 +194,25 @@ def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVers
     """Files first, then the row: a version that has a row has its files."""
     folder = f"versions/{run.recognizer_id}/{run.pk}-{run.lease}"
     h5_bytes = artifact.h5.path.stat().st_size
-    for path in (artifact.h5.path, *artifact.twin.paths):
+    for path in (artifact.h5.path, *artifact.serving_model.paths):
         storage.keep(path, f"{folder}/{path.name}")
-    answers = artifact.answers.to_bytes()
-    storage.keep_bytes(answers, f"{folder}/{ANSWERS_NAME}")
+    answers = artifact.predictions.to_bytes()
+    storage.keep_bytes(answers, f"{folder}/{PREDICTIONS_NAME}")
     version = ModelVersion(
         recognizer=run.recognizer,
         run=run,
         folder=folder,
         h5_sha256=artifact.h5.sha256,
         h5_bytes=h5_bytes,
-        twin_sha256=artifact.twin.sha256,
-        twin_difference=artifact.twin.max_difference,
+        serving_model_sha256=artifact.serving_model.sha256,
+        serving_model_difference=artifact.serving_model.max_difference,
         class_names=manifest.class_names,
         image_size=run.training_config.image_size,
         num_weights=artifact.num_weights,
         test_accuracy=artifact.evaluation.accuracy,
         temperature=artifact.temperature,
         evaluation=artifact.evaluation.to_dict(),
-        answers_sha256=hashlib.sha256(answers).hexdigest(),
+        predictions_sha256=hashlib.sha256(answers).hexdigest(),
     )
     if run.publish_when_done:
         version.trouble_sentence = _what_speaks_against(version)
@@ -223,7 +223,7 @@ def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVers
 def _what_speaks_against(version: ModelVersion) -> dict[str, Any]:
     """Why a version cannot be published; empty where it can."""
     try:
-        version.verify()
+        version.files.verify()
     except UserFacingError as error:
         log.error("The version cannot be published: %s", error)
         return dict(error.sentence)

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import networks
-from training.artifacts.serving_model import compiled, converted
+from training.artifacts.serving_model import compiled
 from training.config import TrainingConfig
 from training.data.images import Pixels
+from training.trainer.conversion import converted
 from training.trainer.input_pipeline import NUM_THREADS, stacked
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Frozen:
 
     features: Part  # the whole backbone: all but the last layer
     lower: Part | None = None  # up to where fine-tuning begins; none where the whole network is fitted
-    body: ov.Model | None = None  # all but the last layer, for `make_twin`; none where nothing was converted
+    body: ov.Model | None = None  # all but the last layer, for `make_serving_model`; none where nothing was converted
 
 
 def frozen_in_openvino(network: keras.Model, config: TrainingConfig, folder: Path) -> Frozen:

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from training.errors import BrokenArtifact
+from training.evaluation.epochs import EpochResult
 from training.messages import N_
 from training.trainer.checkpoints import Arrays, Best, TrainingState
 
 CHECKPOINT_SECONDS = 300  # within an epoch, the most training that a crash may cost
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """What one epoch came to; accuracies are shares of 1."""
-
-    number: int  # from 1
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    pictures_per_second: float
-    seconds: float
 
 
 def figure(logs: dict[str, Any] | None, name: str, of: str = "") -> float:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.artifacts.h5 import written_whole
+from training.artifacts.files import written_whole
 from training.errors import BrokenArtifact
 from training.messages import N_
 

@@ -20,11 +20,11 @@ from training.config import TrainingConfig
 from training.data.images import load_pixels
 from training.data.manifest import Manifest, make_manifest
 from training.data.subsets import sample
-from training.devices import mirrored, prepare_device
 from training.hardware import available_bytes
 from training.library.manifests import shares_of
 from training.models import Job
 from training.outages import outlasting
+from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import stacked
 from training.trainer.phases import Course, Phase, class_accuracy, phases, start_afresh
 from training.trainer.train import network_to_fit
@@ -91,7 +91,7 @@ def rehearse(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> Reh
         lambda: stacked(lambda i: load_pixels(root / few.entries[i].file, config.image_size), len(few.entries))
     )
     expected = START_SECONDS + END_SECONDS + reading / len(few.entries) * len(manifest.entries)
-    with mirrored(device, config.batch_size):
+    with distribution_scope(device, config.batch_size):
         network, building = _timed(lambda: network_to_fit(config, len(manifest.class_names)))
         expected += building
         course = Course(network, pixels, few, config, folder)

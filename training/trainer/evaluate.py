@@ -1,4 +1,4 @@
-"""What a finished network is worth: its twin answers the validation and the test pictures, once."""
+"""What a finished network is worth: its serving model answers the validation and the test pictures, once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from training.artifacts.h5 import Network
-from training.artifacts.serving_model import Twin, open_twin
+from training.artifacts.h5 import PredictFn
+from training.artifacts.serving_model import ServingModel, open_serving_model
 from training.data.images import Pixels
 from training.data.manifest import Manifest
 from training.evaluation.calibration import Calibration, calibrated, fit_temperature, prediction_sets, reliability
@@ -37,24 +37,24 @@ class Judgement:
     answers: Answers
 
 
-def judge(twin: Twin, cache: Cache, manifest: Manifest) -> Judgement:
-    """Let the serving twin answer on all cores; what it says has been compared with the network's before.
+def judge(serving_model: ServingModel, cache: Cache, manifest: Manifest) -> Judgement:
+    """Let the serving model answer on all cores; what it says has been compared with the network's before.
 
     Args:
         cache: (len(manifest.entries), image_size, image_size, 3) pixels.
     """
-    files = [path.read_bytes() for path in twin.paths]
+    files = [path.read_bytes() for path in serving_model.paths]
     streams = os.cpu_count() or 1
-    network = open_twin(*files, streams=streams)
+    predict = open_serving_model(*files, streams=streams)
     test = manifest.positions("test")
     with ThreadPoolExecutor(streams) as pool:
-        answer = partial(_answer_all, network, cache, pool)
+        answer = partial(_answer_all, predict, cache, pool)
         started = time.perf_counter()
         answers = _ask(answer, manifest)
         seconds = (time.perf_counter() - started) / (len(answers.labels) + len(answers.validation_labels))
         judgement = judgement_of(answers, manifest.class_names)
         robustness = _sweep(answer, test, answers.labels, num_swept(len(test), seconds))
-    cost = Cost(_milliseconds(open_twin(*files), cache[test[:TIMED_ANSWERS]]), sum(map(len, files)))
+    cost = Cost(_milliseconds(open_serving_model(*files), cache[test[:TIMED_ANSWERS]]), sum(map(len, files)))
     return replace(judgement, evaluation=replace(judgement.evaluation, robustness=robustness, cost=cost))
 
 
@@ -84,7 +84,7 @@ def _ask(answer: Callable[[Iterable[int]], NDArray[np.float32]], manifest: Manif
 
 
 def _answer_all(
-    network: Network,
+    predict: PredictFn,
     cache: Cache,
     pool: ThreadPoolExecutor,
     positions: Iterable[int],
@@ -93,7 +93,7 @@ def _answer_all(
     """The answers to the pictures at n positions, shape (n, num_classes)."""
 
     def answer(position: int) -> NDArray[np.float32]:
-        return network(change(cache[position], position)[np.newaxis].astype(np.float32))
+        return predict(change(cache[position], position)[np.newaxis].astype(np.float32))
 
     return np.stack(list(pool.map(answer, positions)))
 
@@ -117,12 +117,12 @@ def _sweep(
     return sweep(lambda change: answer(test[some], change).argmax(axis=1), labels[some])
 
 
-def _milliseconds(network: Network, pixels: NDArray[np.uint8]) -> float:
+def _milliseconds(predict: PredictFn, pixels: NDArray[np.uint8]) -> float:
     """The median time of one answer; the first ones do not count."""
     times = []
     for i in range(TIMED_ANSWERS + 5):
         picture = pixels[i % len(pixels)][np.newaxis].astype(np.float32)
         started = time.perf_counter()
-        network(picture)
+        predict(picture)
         times.append(time.perf_counter() - started)
     return float(np.median(times[5:]) * 1000)

@@ -53,11 +53,13 @@ def inspection_job(job: Job) -> dict[str, Any]:
     version = job.version
     if version is None:
         raise BrokenArtifact(N_("The version has been deleted meanwhile."))
-    version.check_h5()
+    version.files.check_h5()
     pixels = _pixels(job.params["file"], version.image_size)
     outlasting(lambda: job.advance(0.1))
     _leave_gpus_to_trainings()
-    network = load_network(version.h5_path)
+    import keras
+
+    network = load_network(version.files.h5, keras.saving.load_model)
     outlasting(lambda: job.advance(0.5))
     return Inspection(job, version, network).of(pixels)
 
@@ -112,7 +114,7 @@ class Inspection:
 
     def _scores(self, probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
         """The classes by falling probability, calibrated as the site answers."""
-        shares = self.version.calibrated(probabilities)
+        shares = self.version.calibrator.calibrated(probabilities)
         names = self.version.class_names
         return [{"label": names[i], "probability": float(shares[i])} for i in np.argsort(-shares, kind="stable")]
 

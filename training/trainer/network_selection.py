@@ -24,11 +24,11 @@ from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.splitting import Split
 from training.data.subsets import sample
-from training.devices import mirrored, prepare_device
 from training.errors import WeightsNotFound
 from training.messages import N_, Sentence
 from training.runs.requests import without_mirroring
 from training.trainer.backbone_features import frozen_in_openvino
+from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import shuffled, stacked
 from training.trainer.phases import Course, Phase, class_accuracy, start_afresh
 
@@ -103,7 +103,7 @@ def race(
     kept = {"seed": config.seed, "precision": config.precision}
     settings = partial(preset_config, preset, num_pictures=manifest.count("train"), side=side)
     pretrained, scratch = (settings(name).changed(kept) for name in ("mobilenetv2", "cnn"))
-    with mirrored(device, 1):
+    with distribution_scope(device, 1):
         accuracies = frozen_accuracies(some, pretrained, cache_folder)
         suited = fine_tuned_as_far_as_fits(as_mirrors_allow(pretrained, is_mirror_safe, accuracies), accuracies)
         frozen = Runner(suited, accuracies.plain, pretrained.image_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -14,14 +15,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import networks
-from training.artifacts.h5 import H5_NAME, Artifact, Provenance, write_h5
-from training.artifacts.serving_model import make_twin
+from training.artifacts.h5 import Provenance, write_h5
+from training.artifacts.version_files import H5_NAME, Artifact
 from training.config import TrainingConfig
 from training.data.images import Pixels
 from training.data.manifest import Manifest
 from training.data.pixel_cache import pixel_cache
-from training.devices import Device, mirrored, prepare_device
+from training.devices import Device
+from training.environment import environment_of
 from training.errors import BrokenArtifact
+from training.evaluation.epochs import EpochResult
 from training.messages import N_
 from training.trainer.acceleration import accelerated, has_bfloat16
 from training.trainer.callbacks import (
@@ -29,18 +32,19 @@ from training.trainer.callbacks import (
     BestWeights,
     Checkpointer,
     EpochReporter,
-    EpochResult,
     restore_learner,
     restore_network,
 )
 from training.trainer.checkpoints import Best, TrainingState, read_checkpoint, write_checkpoint
+from training.trainer.conversion import make_serving_model
+from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.evaluate import judge
 from training.trainer.input_pipeline import shuffled
 from training.trainer.phases import Course, Phase, class_accuracy, phases, start_afresh
 
 log = logging.getLogger(__name__)
 
-PARITY_PICTURES = 64  # held-out pictures that the serving twin must answer as the H5 does
+PARITY_PICTURES = 64  # held-out pictures that the serving model must answer as the H5 does
 FEW = 8  # pictures that a network is called with outside of a graph
 
 
@@ -68,12 +72,12 @@ def train(
     recognizer: str = "",
     resume_from: Path | None = None,
 ) -> Artifact:
-    """Train one network and write its H5 and its serving twin.
+    """Train one network and write its H5 and its serving model.
 
     The epoch with the lowest validation loss is kept; the test pictures are looked at once, at the end.
 
     Args:
-        folder: where network.h5, twin.xml and twin.bin are written, and checkpoints before the report takes them.
+        folder: where the H5 and the serving model are written, and checkpoints before the report takes them.
         cache_folder: where decoded pictures are kept from run to run.
         recognizer: slug that the H5 carries.
         resume_from: a checkpoint of the same training; it goes on there and ends as if it had never stopped.
@@ -87,7 +91,7 @@ def train(
     cache = pixel_cache(manifest, config.image_size, cache_folder)
     num_classes = len(manifest.class_names)
     report.resumed(begun.epoch if begun else 0)
-    with mirrored(device, config.batch_size):
+    with distribution_scope(device, config.batch_size):
         # a checkpoint holds all weights: whoever goes on from one needs none of ImageNet
         network = network_to_fit(config, num_classes, with_weights=begun is None)
         log.info(
@@ -105,13 +109,31 @@ def train(
     held_out = cache[manifest.positions("test")[:PARITY_PICTURES]]
     expected = _answers(network, held_out)
     plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
-    twin = make_twin(plain, folder, held_out, expected, body=course.converted_body)
-    log.info("The serving twin differs from the H5 by at most %.2g", twin.max_difference)
-    judgement = judge(twin, cache, manifest)
+    serving_model = make_serving_model(plain, folder, held_out, expected, body=course.converted_body)
+    log.info("The serving model differs from the H5 by at most %.2g", serving_model.max_difference)
+    judgement = judge(serving_model, cache, manifest)
     log.info("Test accuracy %.4f on %d pictures", judgement.evaluation.accuracy, judgement.evaluation.pictures)
-    provenance = replace(Provenance.of(recognizer, manifest, config, device), temperature=judgement.temperature)
+    provenance = provenance_of(recognizer, manifest, config, device, temperature=judgement.temperature)
     h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=held_out[0])
-    return Artifact(h5, twin, judgement.evaluation, judgement.temperature, judgement.answers, network.count_params())
+    return Artifact(
+        h5, serving_model, judgement.evaluation, judgement.temperature, judgement.answers, network.count_params()
+    )
+
+
+def provenance_of(
+    recognizer: str, manifest: Manifest, config: TrainingConfig, device: Device, *, temperature: float = 1.0
+) -> Provenance:
+    """What the H5 of this training says of where it comes from."""
+    return Provenance(
+        recognizer,
+        manifest.class_names,
+        config.to_dict(),
+        manifest.sha256,
+        keras.__version__,
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        temperature=temperature,
+        environment=environment_of(device),
+    )
 
 
 def network_to_fit(config: TrainingConfig, num_classes: int, *, with_weights: bool = True) -> keras.Model:

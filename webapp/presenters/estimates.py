@@ -13,9 +13,9 @@ from django.utils.translation import ngettext
 from training.config.schedules import rates
 from training.models import Job
 from training.runs.requests import RunRequest
+from webapp.presenters.durations import duration
 from webapp.presenters.plans import Plan
 from webapp.presenters.setting_names import NETWORKS, in_words
-from webapp.templatetags.figures import duration
 
 DRAWN_POINTS = 200  # at most, of the learning rate's curve
 DRAWN_STEPS = 20_000  # at most, from which they are taken: the shape does not depend on the number of steps

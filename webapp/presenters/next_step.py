@@ -21,7 +21,7 @@ def next_step(recognizer: Recognizer, newest: ModelVersion | None) -> NextStep:
     """From pictures to a published version; `newest` is the recognizer's latest version."""
     if recognizer.runs.unfinished().exists():
         return NextStep.WATCH
-    active = recognizer.active_version
+    active = recognizer.versions.active()
     is_better = newest and (active is None or newest.test_accuracy > active.test_accuracy)
     if newest and is_better and not newest.trouble_sentence and not newest.activations.exists():
         return NextStep.PUBLISH

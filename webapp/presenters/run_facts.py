@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from training.models import TrainingRun
-from webapp.templatetags.figures import duration
+from webapp.presenters.durations import duration
 
 LIBRARIES = {
     "python": "Python",

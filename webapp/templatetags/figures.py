@@ -7,10 +7,12 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from training.models import TrainingRun
+from webapp.presenters.durations import duration
 from webapp.presenters.setting_names import NETWORKS, in_words
 
 register = template.Library()
 register.filter(in_words)
+register.filter(duration)
 
 
 @register.filter
@@ -33,15 +35,3 @@ def duration_of(run: TrainingRun) -> str:
     if run.started_at is None or run.ended_at is None:
         return ""
     return duration((run.ended_at - run.started_at).total_seconds())
-
-
-@register.filter
-def duration(length: float) -> str:
-    """A number of seconds in the two largest units."""
-    seconds = round(length)
-    minutes, hours = seconds // 60, seconds // 3600
-    if hours:
-        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}
-    if minutes:
-        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": seconds % 60}
-    return _("%(seconds)d s") % {"seconds": seconds}

@@ -75,7 +75,7 @@ def _page(
         "recognizer": recognizer,
         "bars": _bars(recognizer, answer) if answer else [],
         "could_also_be": _named(recognizer, answer.could_also_be[:MOST_ALTERNATIVES]) if answer else "",
-        "version": answer.version if answer else recognizer.active_version,
+        "version": answer.version if answer else recognizer.versions.active(),
         "error": error,
         "max_bytes": MAX_UPLOAD_BYTES,
         "too_large": TooLarge(),

@@ -8,6 +8,7 @@ from django.db.models import Count
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
@@ -16,6 +17,7 @@ from training.data.archives import MAX_ARCHIVE_BYTES
 from training.data.members import ReportLine
 from training.library.intake import add_pictures
 from training.models import Picture, PictureImport, Recognizer
+from training.models.pictures import reported
 from webapp.answering import is_oversized
 from webapp.forms.looks import sentences
 from webapp.forms.pictures import ArchiveForm, FilesForm, too_large, upload_forms
@@ -62,10 +64,8 @@ def _take_files(request: StaffRequest, recognizer: Recognizer) -> HttpResponse:
     if not form.is_valid():
         return _refused(request, recognizer, sentences(form))
     lines = list(add_pictures(recognizer, form.members(), request.user))
-    row = recognizer.imports.create(
-        name=form.cleaned_data["label"], state=PictureImport.State.DONE, started_by=request.user
-    )
-    row.end(lines)
+    ended = {"state": PictureImport.State.DONE, "ended_at": timezone.now(), "started_by": request.user}
+    row = recognizer.imports.create(name=form.cleaned_data["label"], **ended, **reported(lines))
     return _taken(request, row)
 
 

@@ -13,6 +13,7 @@ from classifier.models import FailedOpening, Prediction
 from training import storage
 from training.errors import StillInUse
 from training.models import Label, ModelVersion, Recognizer, TrainingRun
+from training.models.versions import version_before
 from webapp.forms.pictures import upload_forms
 from webapp.forms.recognizers import DeletionForm, LabelForm, LabelNamesForm, RecognizerForm
 from webapp.forms.versions import RollBackForm
@@ -78,8 +79,8 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
         "running": next((each for each in reversed(runs) if not each.has_ended), None),
         "versions": versions,
         "activations": recognizer.activations.select_related("version", "previous", "by")[: 2 * SHOWN],
-        "version_before": recognizer.version_before,
-        "answering": recognizer.active_version,
+        "version_before": version_before(recognizer),
+        "answering": recognizer.versions.active(),
         "troubled": recognizer.versions.troubled(),
         "failures": FailedOpening.objects.standing().filter(version__recognizer=recognizer).select_related("version"),
         "next_step": next_step(recognizer, versions[0] if versions else None),

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from training import storage
 from training.errors import BrokenArtifact, NotPublishable, StillInUse
 from training.models import ModelVersion, Recognizer
+from training.models.versions import roll_back as roll_back_to_the_one_before
 from webapp.forms.looks import sentences
 from webapp.forms.versions import PublishForm, RollBackForm
 from webapp.guards import StaffRequest, staff_required
@@ -30,7 +31,7 @@ def show(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     context = {
         "version": version,
         "recognizer": version.recognizer,
-        "in_use": version.recognizer.active_version,
+        "in_use": version.recognizer.versions.active(),
         "troubled": [version] if version.trouble else [],
         "failures": version.failed_openings.standing(),
         "figures": figures_of(version.evaluation, names),
@@ -73,7 +74,7 @@ def roll_back(request: StaffRequest, slug: str) -> HttpResponse:
         messages.error(request, " ".join(sentences(form)))
         return redirect("recognizer", slug)
     try:
-        version = recognizer.roll_back(request.user, form.cleaned_data["reason"])
+        version = roll_back_to_the_one_before(recognizer, request.user, form.cleaned_data["reason"])
     except NotPublishable as error:
         messages.error(request, str(error))
     except BrokenArtifact:  # the page says why
@@ -111,11 +112,11 @@ def delete(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def download(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
     version = _version(slug, number)
     try:
-        version.check_h5()
+        version.files.check_h5()
     except BrokenArtifact as error:
         return render(request, "versions/broken.html", {"version": version, "error": error}, status=409)
     name = f"{slug}-version-{number}.h5"
-    return FileResponse(version.h5_path.open("rb"), as_attachment=True, filename=name)
+    return FileResponse(version.files.h5.open("rb"), as_attachment=True, filename=name)
 
 
 @require_safe

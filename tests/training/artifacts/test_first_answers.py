@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tests import tiny
 from tests.conftest import ROOT
-from training.artifacts.h5 import TWIN_NAMES
+from training.artifacts.version_files import SERVING_MODEL_NAMES
 
 # Whoever looks NumPy up lets other threads run in the meantime, as a busy machine does now and then.
 ASK_IN_TWO_THREADS = f"""
 import builtins, sys, threading, time
 from pathlib import Path
 import numpy
-from training.artifacts.serving_model import open_twin
+from training.artifacts.serving_model import open_serving_model
 
 def slowly(name, *rest, load=builtins.__import__):
     if "multiarray" in name:
@@ -26,9 +26,9 @@ answers = []
 
 def open_and_ask():
     both.wait()
-    twin = open_twin(*(Path(sys.argv[1], name).read_bytes() for name in {TWIN_NAMES}))
+    serving_model = open_serving_model(*(Path(sys.argv[1], name).read_bytes() for name in {SERVING_MODEL_NAMES}))
     both.wait()
-    answers.append(twin(numpy.zeros((1, {tiny.CONFIG.image_size}, {tiny.CONFIG.image_size}, 3), "float32")))
+    answers.append(serving_model(numpy.zeros((1, {tiny.CONFIG.image_size}, {tiny.CONFIG.image_size}, 3), "float32")))
 
 threads = [threading.Thread(target=open_and_ask) for _ in range(2)]
 for each in threads: each.start()

@@ -10,16 +10,8 @@ import numpy as np
 import pytest
 
 from tests.disks import fill
-from training.artifacts.h5 import (
-    Provenance,
-    check_files,
-    load_network,
-    read_checked,
-    read_golden,
-    read_provenance,
-    sha256_of,
-    write_h5,
-)
+from training.artifacts.files import check_files, read_checked, sha256_of
+from training.artifacts.h5 import load_network, read_golden, read_provenance, write_h5
 from training.config import TrainingConfig
 from training.config.choices import AUGMENTATIONS
 from training.data.manifest import Entry, Manifest
@@ -30,6 +22,7 @@ pytestmark = pytest.mark.keras
 
 CONFIG = TrainingConfig.for_network("lenet5", {"image_size": 20, "augmentation": AUGMENTATIONS})
 MANIFEST = Manifest("", ["猫", "狗"], [Entry("a.webp", "0" * 64, 0, "train")])
+CPU = Device("cpu", "Some CPU × 2")
 PICTURE = np.random.default_rng(1).integers(0, 256, (20, 20, 3), dtype=np.uint8)
 
 
@@ -42,8 +35,16 @@ def network() -> Any:
 
 @pytest.fixture
 def h5(network: Any, tmp_path: Path) -> Path:
-    provenance = Provenance.of("pets", MANIFEST, CONFIG)
+    from training.trainer.train import provenance_of
+
+    provenance = provenance_of("pets", MANIFEST, CONFIG, CPU)
     return write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE).path
+
+
+def opened(path: Path) -> Any:
+    import keras
+
+    return load_network(path, keras.saving.load_model)
 
 
 def answer(network: Any) -> np.ndarray:
@@ -53,10 +54,10 @@ def answer(network: Any) -> np.ndarray:
 def test_the_file_opens_in_plain_keras_with_the_same_answers(h5: Path, network: Any) -> None:
     import keras
 
-    opened = keras.saving.load_model(h5, compile=False)
+    plain = keras.saving.load_model(h5, compile=False)
 
-    assert answer(opened) == pytest.approx(answer(network), abs=1e-6)
-    assert answer(load_network(h5)) == pytest.approx(answer(network), abs=1e-6)
+    assert answer(plain) == pytest.approx(answer(network), abs=1e-6)
+    assert answer(opened(h5)) == pytest.approx(answer(network), abs=1e-6)
 
 
 def test_the_file_says_where_it_comes_from(h5: Path) -> None:
@@ -70,7 +71,9 @@ def test_the_file_says_where_it_comes_from(h5: Path) -> None:
 
 
 def test_the_file_says_what_it_was_made_with(network: Any, tmp_path: Path) -> None:
-    provenance = Provenance.of("pets", MANIFEST, CONFIG, Device("cpu", "Some CPU × 2"))
+    from training.trainer.train import provenance_of
+
+    provenance = provenance_of("pets", MANIFEST, CONFIG, CPU)
 
     h5 = write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE)
 
@@ -89,11 +92,13 @@ def test_a_layer_that_no_builder_uses_is_refused(tmp_path: Path) -> None:
     import keras
 
     network = keras.Sequential([keras.Input((20, 20, 3)), keras.layers.Flatten(), keras.layers.UnitNormalization()])
-    provenance = Provenance.of("pets", MANIFEST, CONFIG)
+    from training.trainer.train import provenance_of
+
+    provenance = provenance_of("pets", MANIFEST, CONFIG, CPU)
     h5 = write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE)
 
     with pytest.raises(BrokenArtifact, match="UnitNormalization"):
-        load_network(h5.path)
+        opened(h5.path)
 
 
 def test_a_file_that_answers_otherwise_than_it_did_is_refused(h5: Path) -> None:
@@ -102,7 +107,7 @@ def test_a_file_that_answers_otherwise_than_it_did_is_refused(h5: Path) -> None:
         bias[...] = [3, -3]
 
     with pytest.raises(BrokenArtifact, match="otherwise"):
-        load_network(h5)
+        opened(h5)
 
 
 def _bias(name: str, found: Any) -> Any:
@@ -116,7 +121,7 @@ def test_any_other_h5_is_not_ours(tmp_path: Path) -> None:
 
     for name in ("other.h5", "text.h5"):
         with pytest.raises(BrokenArtifact, match=name):
-            load_network(tmp_path / name)
+            opened(tmp_path / name)
         with pytest.raises(BrokenArtifact, match=name):
             read_provenance(tmp_path / name)
 
@@ -124,15 +129,21 @@ def test_any_other_h5_is_not_ours(tmp_path: Path) -> None:
 def test_a_failure_while_writing_leaves_no_file(network: Any, tmp_path: Path) -> None:
     wrong_size = np.zeros((8, 8, 3), np.uint8)  # the network cannot answer it, so writing ends half-way
 
+    from training.trainer.train import provenance_of
+
     with pytest.raises(ValueError):
-        write_h5(network, tmp_path / "network.h5", Provenance.of("pets", MANIFEST, CONFIG), golden_input=wrong_size)
+        write_h5(
+            network, tmp_path / "network.h5", provenance_of("pets", MANIFEST, CONFIG, CPU), golden_input=wrong_size
+        )
 
     assert list(tmp_path.glob("**/*.h5")) == []
 
 
 @pytest.mark.parametrize("room", [0, 8_000, 60_000])
 def test_a_full_disk_is_called_so_and_the_older_file_stays(network: Any, small_disk: Path, room: int) -> None:
-    provenance = Provenance.of("pets", MANIFEST, CONFIG)
+    from training.trainer.train import provenance_of
+
+    provenance = provenance_of("pets", MANIFEST, CONFIG, CPU)
     path = small_disk / "network.h5"
     older = write_h5(network, path, provenance, golden_input=PICTURE)
     fill(small_disk, room=room)
@@ -146,11 +157,11 @@ def test_a_full_disk_is_called_so_and_the_older_file_stays(network: Any, small_d
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "twin.bin").write_bytes(b"weights")
+    (tmp_path / "serving_model.bin").write_bytes(b"weights")
     monkeypatch.setattr(Path, "read_bytes", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
 
-    with pytest.raises(BrokenArtifact, match=r"twin\.bin cannot be read \(Input/output error\)"):
-        read_checked([tmp_path / "twin.bin"], "0" * 64)
+    with pytest.raises(BrokenArtifact, match=r"serving_model\.bin cannot be read \(Input/output error\)"):
+        read_checked([tmp_path / "serving_model.bin"], "0" * 64)
 
 
 def test_a_flipped_bit_or_a_missing_file_is_noticed(h5: Path) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tests.disks import fill
-from training.artifacts.h5 import TWIN_NAMES, check_files
+from training.artifacts.files import check_files
+from training.artifacts.version_files import SERVING_MODEL_NAMES
 from training.config import TrainingConfig
-from training.errors import TwinDiffers
+from training.errors import ServingModelDiffers
 
 pytestmark = pytest.mark.keras
 
@@ -35,36 +36,36 @@ def answers_of(network: Any) -> np.ndarray:
 def test_the_twin_gives_the_same_probabilities_and_the_features_beside_them(tmp_path: Path) -> None:
     import openvino as ov
 
-    from training.artifacts.serving_model import make_twin
+    from training.trainer.conversion import make_serving_model
 
     network = build()
 
-    twin = make_twin(network, tmp_path, PIXELS, answers_of(network))
+    serving_model = make_serving_model(network, tmp_path, PIXELS, answers_of(network))
 
-    outputs = ov.Core().compile_model(twin.paths[0], "CPU")(PIXELS[:1].astype(np.float32))
+    outputs = ov.Core().compile_model(serving_model.paths[0], "CPU")(PIXELS[:1].astype(np.float32))
     expected = np.asarray(network(PIXELS[:1].astype(np.float32)))
     assert outputs["probabilities"] == pytest.approx(expected, abs=1e-4)
     assert outputs["feature_maps"].shape == (1, 5, 5, 8)
     assert outputs["features"].shape == (1, 8)
-    assert (twin.max_difference < 1e-4, twin.pictures_compared) == (True, 3)
-    assert sorted(each.name for each in tmp_path.glob("twin*")) == ["twin.bin", "twin.xml"]
+    assert (serving_model.max_difference < 1e-4, serving_model.pictures_compared) == (True, 3)
+    assert sorted(each.name for each in tmp_path.glob("serving_model*")) == ["serving_model.bin", "serving_model.xml"]
 
 
 def test_where_only_the_last_layer_learned_it_is_put_on_the_body_converted_before(tmp_path: Path) -> None:
     import openvino as ov
 
-    from training.artifacts.serving_model import make_twin
     from training.trainer.backbone_features import frozen_in_openvino
+    from training.trainer.conversion import make_serving_model
 
     network = build()
     body = frozen_in_openvino(network, TrainingConfig.for_network("cnn"), tmp_path).body
     last = network.get_layer("probabilities")
     last.set_weights([each + 1 - 2 * (each > each.mean()) for each in last.get_weights()])
 
-    twin = make_twin(network, tmp_path, PIXELS, answers_of(network), body=body)
+    serving_model = make_serving_model(network, tmp_path, PIXELS, answers_of(network), body=body)
 
-    outputs = ov.Core().compile_model(twin.paths[0], "CPU")(PIXELS[:1].astype(np.float32))
-    assert twin.max_difference < 1e-4
+    outputs = ov.Core().compile_model(serving_model.paths[0], "CPU")(PIXELS[:1].astype(np.float32))
+    assert serving_model.max_difference < 1e-4
     assert (outputs["feature_maps"].shape, outputs["features"].shape) == ((1, 5, 5, 8), (1, 8))
 
 
@@ -74,18 +75,18 @@ def test_a_twin_of_another_network_is_not_believed(tmp_path: Path, monkeypatch: 
     network, convert, other = build(seed=1), serving_model._convert, build(seed=2)
     monkeypatch.setattr(serving_model, "_convert", lambda network, folder: convert(other, folder))
 
-    with pytest.raises(TwinDiffers, match="differs from the H5"):
-        serving_model.make_twin(network, tmp_path, PIXELS, answers_of(network))
+    with pytest.raises(ServingModelDiffers, match="differs from the H5"):
+        serving_model.make_serving_model(network, tmp_path, PIXELS, answers_of(network))
 
 
 def test_a_full_disk_is_called_so_and_nothing_is_left(tmp_path: Path, small_disk: Path) -> None:
-    from training.artifacts.serving_model import make_twin
+    from training.trainer.conversion import make_serving_model
 
     network = build()
     fill(small_disk)
 
     with pytest.raises(OSError, match="No space left") as caught:
-        make_twin(network, small_disk, PIXELS, answers_of(network))
+        make_serving_model(network, small_disk, PIXELS, answers_of(network))
 
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(small_disk))
     assert [each.name for each in small_disk.iterdir()] == ["filler"]
@@ -97,7 +98,7 @@ def test_a_disk_that_is_full_once_the_twin_is_written_keeps_the_older_twin(
     from training.artifacts import serving_model
 
     network, convert = build(), serving_model._convert
-    older = serving_model.make_twin(network, small_disk, PIXELS, answers_of(network))
+    older = serving_model.make_serving_model(network, small_disk, PIXELS, answers_of(network))
 
     def convert_and_fill(network: Any, folder: Path) -> Any:
         model = convert(network, folder)
@@ -106,9 +107,9 @@ def test_a_disk_that_is_full_once_the_twin_is_written_keeps_the_older_twin(
 
     monkeypatch.setattr(serving_model, "_convert", convert_and_fill)
     with pytest.raises(OSError, match="No space left"):
-        serving_model.make_twin(network, small_disk, PIXELS, answers_of(network))
+        serving_model.make_serving_model(network, small_disk, PIXELS, answers_of(network))
 
-    assert sorted(each.name for each in small_disk.iterdir()) == ["filler", *sorted(TWIN_NAMES)]
+    assert sorted(each.name for each in small_disk.iterdir()) == ["filler", *sorted(SERVING_MODEL_NAMES)]
     check_files(list(older.paths), older.sha256)
 
 
@@ -120,7 +121,7 @@ def test_what_goes_wrong_on_a_disk_with_room_is_not_called_full(
     monkeypatch.setattr(serving_model, "_convert", Mock(side_effect=RuntimeError("unknown layer")))
 
     with pytest.raises(RuntimeError, match="unknown layer"):
-        serving_model.make_twin(build(), tmp_path, PIXELS, PIXELS)
+        serving_model.make_serving_model(build(), tmp_path, PIXELS, PIXELS)
 
 
 def test_a_network_that_answers_not_a_number_has_no_twin(tmp_path: Path) -> None:
@@ -130,5 +131,5 @@ def test_a_network_that_answers_not_a_number_has_no_twin(tmp_path: Path) -> None
     probabilities = network.get_layer("probabilities")
     probabilities.set_weights([np.full_like(each, np.nan) for each in probabilities.get_weights()])
 
-    with pytest.raises(TwinDiffers, match="nan"):
-        serving_model.make_twin(network, tmp_path, PIXELS, answers_of(network))
+    with pytest.raises(ServingModelDiffers, match="nan"):
+        serving_model.make_serving_model(network, tmp_path, PIXELS, answers_of(network))

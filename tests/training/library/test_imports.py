@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import struct
 import threading
 import zlib
@@ -16,11 +17,16 @@ from django.utils.translation import override
 from PIL import Image
 
 from tests.drawings import draw, encoded, shapes_zip, zipped
-from training import storage
+from training import storage, tasks
+from training.data.archives import zip_members
 from training.data.images import load_pixels
 from training.data.members import ReportLine
+from training.errors import LeaseLost, TrainingError
 from training.library import imports
+from training.library.intake import add_pictures
 from training.models import PictureImport, Recognizer
+from training.runs.failure_reasons import death
+from training.runs.reconciler import reconcile
 
 UploadZip = Callable[[bytes], PictureImport]
 
@@ -36,7 +42,10 @@ def upload(recognizer: Recognizer) -> UploadZip:
 
 
 def read(upload: PictureImport) -> PictureImport:
-    imports.carry_out(upload.pk)
+    """Claimed and read in this process, as the reader's own process does it."""
+    row = PictureImport.objects.get(pk=upload.pk)
+    if row.claim("reader@here"):
+        imports.read_archive(row)
     upload.refresh_from_db()
     return upload
 
@@ -179,7 +188,7 @@ def test_of_two_claims_one_wins(upload: UploadZip) -> None:
     row = upload(shapes_zip(1))
     rival = PictureImport.objects.get(pk=row.pk)
 
-    assert [row.claim(), rival.claim()] == [True, False]
+    assert [row.claim("a@here"), rival.claim("b@here")] == [True, False]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -189,7 +198,7 @@ def test_a_task_that_is_delivered_twice_reads_the_zip_once(upload: UploadZip) ->
     row = upload(shapes_zip(20))
 
     def work() -> None:
-        imports.carry_out(row.pk)
+        read(PictureImport.objects.get(pk=row.pk))
         connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -213,17 +222,57 @@ def test_a_finished_import_is_not_read_again(recognizer: Recognizer, upload: Upl
 
 def test_an_import_whose_reader_died_is_claimed_again(recognizer: Recognizer, upload: UploadZip) -> None:
     row = upload(shapes_zip(3))
-    row.claim()
+    row.claim("reader@there")
     PictureImport.objects.filter(pk=row.pk).update(heartbeat=timezone.now() - timedelta(minutes=2))
+
+    reconcile()
+    read(row)
+
+    assert (row.state, row.num_taken, row.attempts) == ("done", 6, 2)
+    assert "reader@there" in row.interruption
+
+
+def test_what_an_attempt_took_in_that_was_cut_off_counts_as_taken(recognizer: Recognizer, upload: UploadZip) -> None:
+    row = upload(shapes_zip(3))
+    row.claim("reader@there")
+    with zip_members(storage.local_path(row.archive)) as members:
+        list(add_pictures(recognizer, members[:4], None))
+    row.interrupt(TrainingError("It was killed."))
 
     read(row)
 
-    assert (row.state, row.num_taken) == ("done", 6)
+    assert (row.num_taken, row.num_refused, recognizer.pictures.count()) == (6, 0, 6)
+
+
+def test_a_zip_that_kills_its_reader_three_times_fails_with_a_sentence(upload: UploadZip) -> None:
+    row = upload(shapes_zip(1))
+
+    for _ in range(3):
+        assert row.claim("reader@there")
+        row.interrupt(death(-signal.SIGKILL, row.batch_size))
+
+    row.refresh_from_db()
+    assert row.state == PictureImport.State.FAILED
+    assert row.error.startswith("Stopped 3 times in a row; last reason: Its process was killed, most likely because")
+    assert not row.claim("reader@there")
+
+
+def test_a_reader_that_was_given_up_for_dead_writes_no_more(upload: UploadZip) -> None:
+    slow = upload(shapes_zip(1))
+    slow.claim("reader@there")
+    PictureImport.objects.get(pk=slow.pk).interrupt(TrainingError("It was silent."))
+    PictureImport.objects.get(pk=slow.pk).claim("reader@here")
+
+    with pytest.raises(LeaseLost):
+        imports.read_archive(slow)
+
+    slow.refresh_from_db()
+    assert (slow.state, slow.report, slow.owner) == (PictureImport.State.READING, [], "reader@here")
 
 
 def test_an_import_that_is_being_read_is_left_alone(recognizer: Recognizer, upload: UploadZip) -> None:
     row = upload(shapes_zip(3))
-    row.claim()
+    row.claim("reader@there")
 
     read(row)
 
@@ -262,7 +311,7 @@ def test_an_import_whose_recognizer_has_been_deleted_is_not_read(upload: UploadZ
     number = row.pk
     row.recognizer.remove()
 
-    imports.carry_out(number)
+    tasks.read_import(number)
 
     assert not PictureImport.objects.exists()
 

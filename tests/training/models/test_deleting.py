@@ -17,8 +17,10 @@ from django.utils import timezone
 from classifier.models import Prediction
 from tests.training.test_storage import _either_store, _in_s3, s3_address  # noqa: F401  fixtures
 from training import storage
+from training.artifacts.version_files import VersionFiles
 from training.errors import NotPublishable, StillInUse, TrainingError
 from training.models import Label, ModelVersion, Picture, PictureImport, Recognizer, TrainingRun
+from training.models.versions import version_before
 
 pytestmark = pytest.mark.django_db
 PREDICTION: dict[str, Any] = {"label": "circle", "probability": 0.9, "scores": [], "source": "page", "milliseconds": 1}
@@ -118,7 +120,7 @@ def test_the_version_in_use_is_not_deleted(version):
         version.remove()
 
     assert str(refusal.value) == "Version 1 is in use. Publish or roll back to another first."
-    version.check_h5()
+    version.files.check_h5()
 
 
 def test_it_is_the_row_that_says_whether_a_version_is_in_use(recognizer, make_version):
@@ -131,15 +133,15 @@ def test_it_is_the_row_that_says_whether_a_version_is_in_use(recognizer, make_ve
 
 @pytest.mark.django_db(transaction=True)
 def test_of_a_publish_and_a_deletion_at_the_same_moment_one_wins(version, make_version, monkeypatch):
-    monkeypatch.setattr(ModelVersion, "verify", lambda version: None)  # takes long; the transactions are to collide
+    monkeypatch.setattr(VersionFiles, "verify", lambda files: None)  # takes long; the transactions are to collide
     for _ in range(10):
         other = make_version(version.recognizer)
 
         refusals = at_once(partial(other.publish, None), ModelVersion.objects.get(pk=other.pk).remove)
 
         assert refusals in ([NotPublishable], [StillInUse])
-        assert (version.recognizer.active_version == other) == (refusals == [StillInUse])
-        assert version.recognizer.active_version.h5_path.exists()
+        assert (version.recognizer.versions.active() == other) == (refusals == [StillInUse])
+        assert version.recognizer.versions.active().files.h5.exists()
 
 
 def test_the_history_does_not_lead_back_to_a_deleted_version(recognizer, make_version, commits):
@@ -150,7 +152,7 @@ def test_the_history_does_not_lead_back_to_a_deleted_version(recognizer, make_ve
     with commits(execute=True):
         ModelVersion.objects.get(pk=second.pk).remove()
 
-    assert recognizer.version_before == first
+    assert version_before(recognizer) == first
 
 
 def test_no_version_gets_the_number_of_a_deleted_one(recognizer, make_version):

@@ -10,10 +10,12 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone, translation
 
-from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of
+from training.artifacts.files import sha256_of
+from training.artifacts.version_files import H5_NAME, SERVING_MODEL_NAMES
 from training.config import TrainingConfig
 from training.errors import BrokenArtifact, LeaseLost, NotPublishable, TrainerDied, TrainingError, UnknownRecognizer
 from training.models import Label, ModelVersion, Picture, Recognizer, TrainingRun
+from training.models.versions import roll_back, version_before
 
 State = TrainingRun.State
 CUT_OFF = TrainerDied("The power went.")
@@ -43,7 +45,13 @@ def epoch(number: int, seconds: float = 10) -> SimpleNamespace:
 
 def version_of(run: TrainingRun) -> ModelVersion:
     """A row that has not been saved yet."""
-    files = {"folder": "versions/new", "h5_sha256": "0", "h5_bytes": 1, "twin_sha256": "0", "twin_difference": 0}
+    files = {
+        "folder": "versions/new",
+        "h5_sha256": "0",
+        "h5_bytes": 1,
+        "serving_model_sha256": "0",
+        "serving_model_difference": 0,
+    }
     figures = {"class_names": ["circle", "square"], "image_size": 24, "num_weights": 1, "test_accuracy": 1}
     return ModelVersion(recognizer=run.recognizer, run=run, evaluation={}, **files, **figures)
 
@@ -113,7 +121,7 @@ def test_who_lost_its_lease_can_neither_end_the_run_nor_give_it_back(claimed: Tr
     ended = [
         claimed.fail(TrainingError("No.")),
         claimed.end_cancelled(),
-        claimed.give_back(),
+        claimed.requeue(),
         claimed.interrupt(CUT_OFF),
     ]
 
@@ -207,7 +215,7 @@ def test_an_ended_run_cannot_be_cancelled(claimed: TrainingRun) -> None:
 
 
 def test_giving_a_run_back_does_not_count_as_an_attempt(claimed: TrainingRun) -> None:
-    assert claimed.give_back()
+    assert claimed.requeue()
 
     claimed.refresh_from_db()
     assert (claimed.state, claimed.attempts, claimed.owner) == (State.QUEUED, 0, "")
@@ -230,7 +238,7 @@ def test_of_two_reconcilers_one_queues_a_run_anew(claimed: TrainingRun) -> None:
 def test_a_run_that_was_just_cancelled_is_not_given_back(claimed: TrainingRun) -> None:
     claimed.request_cancel()
 
-    assert not claimed.give_back()
+    assert not claimed.requeue()
     assert seen_by_another(claimed).state == State.PREPARING
 
 
@@ -362,7 +370,7 @@ def test_epochs_of_the_head_alone_say_nothing_about_the_end(recognizer: Recogniz
 
 
 def test_an_error_is_said_in_the_language_of_the_reader(claimed: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.errors.gettext", lambda text: f"{translation.get_language()}: {text}")
+    monkeypatch.setattr("training.messages._translate", lambda text: f"{translation.get_language()}: {text}")
     claimed.fail(TrainingError("%(count)d pictures.", count=3))
     claimed.refresh_from_db()
 
@@ -452,7 +460,7 @@ def test_publishing_takes_the_place_of_the_version_before(
 
     newer.publish(None, "better with dark shapes")
 
-    assert recognizer.active_version == newer
+    assert recognizer.versions.active() == newer
     activation = recognizer.activations.first()
     assert activation is not None
     assert (activation.version, activation.previous, activation.reason) == (newer, version, "better with dark shapes")
@@ -468,9 +476,9 @@ def test_rolling_back_twice_leads_further_back(recognizer: Recognizer, make_vers
     for each in (first, second, third):
         each.publish(None)
 
-    assert recognizer.roll_back(None, "worse") == second
-    assert recognizer.roll_back(None, "worse still") == first
-    assert recognizer.active_version == first
+    assert roll_back(recognizer, None, "worse") == second
+    assert roll_back(recognizer, None, "worse still") == first
+    assert recognizer.versions.active() == first
 
 
 def test_after_a_roll_back_and_a_publication_the_way_back_is_the_one_in_use_before(
@@ -479,33 +487,33 @@ def test_after_a_roll_back_and_a_publication_the_way_back_is_the_one_in_use_befo
     first, second, third = (make_version(recognizer) for _ in range(3))
     first.publish(None)
     second.publish(None)
-    recognizer.roll_back(None, "")
+    roll_back(recognizer, None, "")
 
     third.publish(None)
 
-    assert recognizer.version_before == first
+    assert version_before(recognizer) == first
 
 
 def test_with_nothing_before_there_is_no_way_back(recognizer: Recognizer, version: ModelVersion) -> None:
     with pytest.raises(NotPublishable, match="no earlier version"):
-        recognizer.roll_back(None, "")
+        roll_back(recognizer, None, "")
 
-    assert recognizer.active_version == version
+    assert recognizer.versions.active() == version
 
 
-@pytest.mark.parametrize("name", [H5_NAME, *TWIN_NAMES])
+@pytest.mark.parametrize("name", [H5_NAME, *SERVING_MODEL_NAMES])
 @pytest.mark.parametrize("harm", ["changed", "missing"])
 def test_a_version_with_a_harmed_file_is_not_published_and_the_old_one_stays(
     name: str, harm: str, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
 ) -> None:
     newer = make_version(recognizer)
-    path = next(path for path in (newer.h5_path, *newer.twin_paths) if path.name == name)
+    path = next(path for path in (newer.files.h5, *newer.files.serving_model) if path.name == name)
     path.write_bytes(path.read_bytes()[:-1] + b"?") if harm == "changed" else path.unlink()
 
     with pytest.raises(BrokenArtifact, match=rf"{name}.* (is missing|has changed)"):
         newer.publish(None)
 
-    assert recognizer.active_version == version
+    assert recognizer.versions.active() == version
     assert recognizer.activations.count() == 1
     assert name in recognizer.versions.get(pk=newer.pk).trouble
 
@@ -514,33 +522,35 @@ def test_a_twin_that_does_not_answer_the_h5s_own_test_is_not_published(
     recognizer: Recognizer, make_version: MakeVersion
 ) -> None:
     version = make_version(recognizer)
-    weights = np.frombuffer(version.twin_paths[1].read_bytes(), np.float32)
+    weights = np.frombuffer(version.files.serving_model[1].read_bytes(), np.float32)
     halved = np.where(np.abs(weights) > 1e-30, weights / 2, weights)  # the tiny ones are whole numbers: axes and shapes
-    version.twin_paths[1].write_bytes(halved.tobytes())
-    version.twin_sha256 = sha256_of(*version.twin_paths)
+    version.files.serving_model[1].write_bytes(halved.tobytes())
+    version.serving_model_sha256 = sha256_of(*version.files.serving_model)
 
-    with pytest.raises(BrokenArtifact, match=r"twin\.xml \+ twin\.bin answers its own test picture otherwise"):
+    with pytest.raises(
+        BrokenArtifact, match=r"serving_model\.xml \+ serving_model\.bin answers its own test picture otherwise"
+    ):
         version.publish(None)
 
 
 def test_a_twin_of_pictures_of_another_size_is_not_published(version: ModelVersion) -> None:
-    golden = version.golden()
+    golden = version.files.golden()
     larger = golden._replace(pixels=np.zeros((40, 40, 3), np.uint8))
 
     with pytest.raises(BrokenArtifact, match="cannot be opened"):
-        larger.check(version.open_twin(), "twin.xml")
+        larger.check(version.files.open_serving_model(), "serving_model.xml")
 
 
 def test_what_stood_in_the_way_of_a_publication_is_forgotten_when_it_succeeds(
     recognizer: Recognizer, make_version: MakeVersion
 ) -> None:
     version = make_version(recognizer)
-    whole = version.h5_path.read_bytes()
-    version.h5_path.write_bytes(b"")
+    whole = version.files.h5.read_bytes()
+    version.files.h5.write_bytes(b"")
     with pytest.raises(BrokenArtifact):
         version.publish(None)
 
-    version.h5_path.write_bytes(whole)
+    version.files.h5.write_bytes(whole)
     version.publish(None)
 
     version.refresh_from_db()
@@ -556,7 +566,7 @@ def test_activating_leaves_everything_as_it_was_when_its_transaction_fails(
         newer.activate(None)
         transaction.set_rollback(True)
 
-    assert recognizer.active_version == version
+    assert recognizer.versions.active() == version
     assert recognizer.activations.count() == 1
     assert not newer.is_active
 
@@ -565,10 +575,10 @@ def test_a_version_that_was_deleted_meanwhile_is_not_published(
     recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
 ) -> None:
     newer = make_version(recognizer)
-    newer.verify()
+    newer.files.verify()
     ModelVersion.objects.filter(pk=newer.pk).delete()
 
     with pytest.raises(NotPublishable, match="Version 2 was deleted meanwhile"), transaction.atomic():
         newer.activate(None)
 
-    assert recognizer.active_version == version
+    assert recognizer.versions.active() == version

@@ -146,7 +146,7 @@ def test_only_one_worker_gets_a_job(job: Job) -> None:
 def test_who_lost_its_job_writes_no_more(job: Job) -> None:
     job.claim("jobs@a")
     held = Job.objects.get()
-    job.give_back()
+    job.requeue()
     Job.objects.get().claim("jobs@b")
 
     with pytest.raises(LeaseLost):

@@ -121,13 +121,16 @@ def test_ended_runs_are_left_alone(orphan: TrainingRun, sent: list[tuple[str, in
         (PictureImport.State.READING, timedelta(0), False),
         (PictureImport.State.DONE, SILENT, False),
         (PictureImport.State.FAILED, SILENT, False),
+        (PictureImport.State.CANCELLED, SILENT, False),
     ],
 )
 def test_imports_that_wait_or_were_abandoned_are_nudged(
     state: str, silence: timedelta | None, is_nudged: bool, recognizer: Recognizer, sent: list[tuple[str, int]]
 ) -> None:
     heartbeat = None if silence is None else timezone.now() - silence
-    row = recognizer.imports.create(name="a.zip", archive="imports/1.zip", state=state, heartbeat=heartbeat)
+    ended_at = timezone.now() if state in PictureImport.ENDED else None
+    times = {"heartbeat": heartbeat, "ended_at": ended_at}
+    row = recognizer.imports.create(name="a.zip", archive="imports/1.zip", state=state, **times)
 
     reconcile()
 

@@ -15,8 +15,7 @@ from django.utils import timezone
 
 from tests.training.test_storage import _either_store, _in_s3, s3_address  # noqa: F401  fixtures
 from training import storage
-from training.artifacts.h5 import H5_NAME, TWIN_NAMES
-from training.evaluation.predictions import ANSWERS_NAME
+from training.artifacts.version_files import H5_NAME, PREDICTIONS_NAME, SERVING_MODEL_NAMES
 from training.models import Checkpoint, Job, ModelVersion, Picture, PictureImport, Recognizer, TrainingRun, Worker
 from training.runs import retention
 from training.runs.retention import Removed
@@ -81,7 +80,7 @@ def stored() -> set[str]:
 
 
 def files_of(version: ModelVersion) -> list[str]:
-    return [f"{version.folder}/{name}" for name in (H5_NAME, *TWIN_NAMES, ANSWERS_NAME)]
+    return [f"{version.folder}/{name}" for name in (H5_NAME, *SERVING_MODEL_NAMES, PREDICTIONS_NAME)]
 
 
 def _listed(folder: str) -> list[storage.StoredFile]:
@@ -211,7 +210,8 @@ def test_files_without_a_row_go_after_a_day(recognizer, add_pictures, make_versi
 @pytest.mark.parametrize("state", PictureImport.State.values)
 def test_a_zip_stays_until_its_import_has_ended(state, recognizer, in_two_days):
     storage.keep_bytes(b"zip", "imports/1.zip")
-    recognizer.imports.create(name="birds.zip", archive="imports/1.zip", state=state)
+    times = {"heartbeat": timezone.now(), "ended_at": timezone.now() if state in PictureImport.ENDED else None}
+    recognizer.imports.create(name="birds.zip", archive="imports/1.zip", state=state, **times)
     in_two_days()
 
     retention.remove_archives()

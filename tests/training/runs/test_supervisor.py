@@ -64,9 +64,9 @@ def test_a_run_ends_with_a_version_whose_files_exist_and_is_published(run: Train
 
     run.refresh_from_db()
     assert (run.state, run.error, run.epochs.count()) == (State.SUCCEEDED, "", 2)
-    run.version.check_h5()
-    run.version.check_twin()
-    assert run.recognizer.active_version == run.version
+    run.version.files.check_h5()
+    run.version.files.check_serving_model()
+    assert run.recognizer.versions.active() == run.version
     assert "Epoch 2" in run.log
     assert not any((Path(settings.DATA_DIR) / "runs").glob("*/*"))
 

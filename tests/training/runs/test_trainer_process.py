@@ -14,7 +14,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from training import storage
-from training.artifacts.h5 import sha256_of
+from training.artifacts.files import sha256_of
 from training.config import TrainingConfig
 from training.data.manifest import Manifest
 from training.errors import LeaseLost
@@ -199,6 +199,6 @@ def test_the_pulse_keeps_the_log_in_the_row_and_ends_a_process_that_lost_its_lea
 
     while process.poll() is None and not TrainingRun.objects.filter(log="a line").exists():
         time.sleep(0.02)
-    run.give_back()
+    run.requeue()
 
     assert process.wait(20) == trainer_process.LOST_ITS_LEASE

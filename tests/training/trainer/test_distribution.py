@@ -69,13 +69,14 @@ def losses_of(manifest: Manifest, config: TrainingConfig, count: int) -> list[fl
     import keras
 
     from training.data.pixel_cache import pixel_cache
-    from training.devices import Device, mirrored
+    from training.devices import Device
+    from training.trainer.distribution import distribution_scope
     from training.trainer.phases import Course
     from training.trainer.train import fit, network_to_fit
 
     report, folder = Kept(), Path(manifest.root)
     keras.utils.set_random_seed(config.seed)
-    with mirrored(Device("cpu", "CPU", count=count), config.batch_size):
+    with distribution_scope(Device("cpu", "CPU", count=count), config.batch_size):
         network = network_to_fit(config, len(SHAPES))
         cache = pixel_cache(manifest, config.image_size, folder)
         fit(Course(network, cache, manifest, config, folder), report)
@@ -84,6 +85,8 @@ def losses_of(manifest: Manifest, config: TrainingConfig, count: int) -> list[fl
 
 def stopped_and_gone_on_with(manifest: Manifest, config: TrainingConfig, count: int) -> dict[str, Any]:
     """A whole run that is stopped within its second epoch: its losses, and how well its H5 answers."""
+    import keras
+
     from training.artifacts.h5 import load_network
     from training.data.pixel_cache import pixel_cache
     from training.devices import Device
@@ -97,7 +100,7 @@ def stopped_and_gone_on_with(manifest: Manifest, config: TrainingConfig, count: 
         train.train(manifest, config, report, folder=folder, cache_folder=folder)
     report.stop_at = None
     artifact = train.train(manifest, config, report, folder=folder, cache_folder=folder, resume_from=report.path)
-    network, train = load_network(artifact.h5.path), manifest.positions("train")
+    network, train = load_network(artifact.h5.path, keras.saving.load_model), manifest.positions("train")
     pixels = pixel_cache(manifest, config.image_size, folder)[train].astype("float32")
     answers = network.predict(pixels, verbose=0).argmax(axis=1)
     return {"losses": report.losses, "accuracy": float((answers == manifest.labels()[train]).mean())}

@@ -7,11 +7,12 @@ import numpy as np
 
 from tests import tiny
 from tests.drawings import SHAPES, draw, encoded
-from training.artifacts.h5 import H5_NAME, TWIN_NAMES, read_provenance
-from training.artifacts.serving_model import Twin
+from training.artifacts.h5 import read_provenance
+from training.artifacts.serving_model import ServingModel
+from training.artifacts.version_files import H5_NAME, PREDICTIONS_NAME, SERVING_MODEL_NAMES
 from training.data.images import ingest, load_pixels
 from training.data.manifest import Entry, Manifest
-from training.evaluation.predictions import ANSWERS_NAME, Answers, read_answers
+from training.evaluation.predictions import Answers, read_answers
 from training.trainer.evaluate import NUM_WORST, judge, judgement_of
 
 NAMES = ["cat", "dog"]
@@ -58,9 +59,9 @@ def test_a_twin_is_judged_by_its_answers_to_pictures_it_never_saw(tiny_files: Pa
             kept = ingest(encoded(draw(shape, number)))
             entries.append(Entry("", kept.sha256, label, "test" if number < 1004 else "validation"))
             pixels.append(load_pixels(kept.data, tiny.CONFIG.image_size))
-    paths = (tiny_files / TWIN_NAMES[0], tiny_files / TWIN_NAMES[1])
+    paths = (tiny_files / SERVING_MODEL_NAMES[0], tiny_files / SERVING_MODEL_NAMES[1])
 
-    judgement = judge(Twin(paths, "", 0.0, 0), np.stack(pixels), Manifest("", sorted(SHAPES), entries))
+    judgement = judge(ServingModel(paths, "", 0.0, 0), np.stack(pixels), Manifest("", sorted(SHAPES), entries))
 
     evaluation, answers = judgement.evaluation, judgement.answers
     assert (evaluation.pictures, evaluation.robustness.pictures, evaluation.calibration.fitted_on) == (8, 8, 8)
@@ -70,7 +71,7 @@ def test_a_twin_is_judged_by_its_answers_to_pictures_it_never_saw(tiny_files: Pa
 
 
 def test_the_h5_carries_the_temperature_that_the_answers_ask_for(tiny_files: Path) -> None:
-    answers = read_answers((tiny_files / ANSWERS_NAME).read_bytes())
+    answers = read_answers((tiny_files / PREDICTIONS_NAME).read_bytes())
 
     judgement = judgement_of(answers, sorted(SHAPES))
 

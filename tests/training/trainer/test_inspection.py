@@ -191,7 +191,7 @@ def test_a_picture_that_is_gone_fails_the_job_in_plain_words(job: Job) -> None:
 
 
 def test_an_h5_that_has_changed_is_not_opened(job: Job, version: ModelVersion) -> None:
-    Path(version.h5_path).write_bytes(b"something else")
+    Path(version.files.h5).write_bytes(b"something else")
 
     with pytest.raises(BrokenArtifact):
         inspection.inspection_job(job)

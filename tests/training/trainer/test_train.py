@@ -84,10 +84,12 @@ def test_a_run_learns_and_tells_how_it_goes(run: tuple[Any, Kept]) -> None:
     assert report.epochs[-1].loss < report.epochs[0].loss
     assert artifact.evaluation.pictures == 12
     assert artifact.h5.path.is_file()
-    assert artifact.twin.max_difference < 1e-4
+    assert artifact.serving_model.max_difference < 1e-4
 
 
 def test_the_epoch_with_the_lowest_validation_loss_is_kept(run: tuple[Any, Kept], manifest: Manifest) -> None:
+    import keras
+
     from training.artifacts.h5 import load_network
     from training.data.pixel_cache import pixel_cache
 
@@ -95,7 +97,7 @@ def test_the_epoch_with_the_lowest_validation_loss_is_kept(run: tuple[Any, Kept]
     pixels = pixel_cache(manifest, CONFIG.image_size, artifact.h5.path.parent / "cache")
     held_back = manifest.positions("validation")
 
-    probabilities = load_network(artifact.h5.path).predict(pixels[held_back], verbose=0)
+    probabilities = load_network(artifact.h5.path, keras.saving.load_model).predict(pixels[held_back], verbose=0)
 
     of_the_truth = probabilities[np.arange(len(held_back)), manifest.labels()[held_back]]
     assert -np.log(of_the_truth).mean() == pytest.approx(min(each.val_loss for each in report.epochs), rel=0.02)

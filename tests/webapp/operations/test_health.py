@@ -93,7 +93,7 @@ def test_without_redis_it_is_degraded_and_answers_200(transactional_db, client):
 
 @pytest.mark.usefixtures("_no_redis")
 def test_a_version_that_will_not_open_is_named(transactional_db, client, version):
-    version.twin_paths[0].unlink()
+    version.files.serving_model[0].unlink()
 
     answer = client.get("/readyz")
 
@@ -138,7 +138,7 @@ def test_a_locked_database_fails_in_time_and_is_well_afterwards(client, lock, mo
 
 @pytest.mark.usefixtures("_no_redis")
 def test_a_stranger_reads_no_reasons(transactional_db, client, version):
-    version.twin_paths[0].unlink()
+    version.files.serving_model[0].unlink()
 
     assert status(client, "versions", headers=NOT_FROM_HERE) == {"status": "failed"}
 

@@ -123,7 +123,7 @@ def test_without_a_version_a_picture_is_refused(client, recognizer, picture_byte
 
 
 def test_a_version_whose_files_are_gone_is_unavailable(client, version, picture_bytes):
-    version.twin_paths[0].unlink()
+    version.files.serving_model[0].unlink()
 
     answer = send(client, picture_bytes())
 

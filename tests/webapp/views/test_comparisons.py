@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from django.conf import settings
 
-from training.evaluation.predictions import ANSWERS_NAME, Answers
+from training.artifacts.version_files import PREDICTIONS_NAME
+from training.evaluation.predictions import Answers
 from training.models import ModelVersion
 
 pytestmark = pytest.mark.django_db
@@ -34,8 +35,8 @@ def give_answers(add_pictures) -> MakeAnswers:
         answers = replace(
             Answers(np.array(names, dtype=np.bytes_), labels, probabilities, labels, probabilities)
         ).to_bytes()
-        (settings.MEDIA_ROOT / version.folder / ANSWERS_NAME).write_bytes(answers)
-        version.answers_sha256 = hashlib.sha256(answers).hexdigest()
+        (settings.MEDIA_ROOT / version.folder / PREDICTIONS_NAME).write_bytes(answers)
+        version.predictions_sha256 = hashlib.sha256(answers).hexdigest()
         version.save()
 
     return give
@@ -87,7 +88,7 @@ def test_without_a_choice_the_newest_is_compared_with_the_one_in_use(staff_clien
 
 def test_a_version_without_answers_is_said_to_have_none(staff_client, recognizer, version, make_version):
     make_version(recognizer)
-    ModelVersion.objects.filter(pk=version.pk).update(answers_sha256="")
+    ModelVersion.objects.filter(pk=version.pk).update(predictions_sha256="")
 
     answer = staff_client.get(COMPARE)
 
@@ -123,7 +124,7 @@ def test_programs_compare_versions_too(staff_client, recognizer, version, make_v
 
 def test_programs_read_why_versions_cannot_be_compared(staff_client, recognizer, version, make_version):
     make_version(recognizer)
-    ModelVersion.objects.filter(pk=version.pk).update(answers_sha256="")
+    ModelVersion.objects.filter(pk=version.pk).update(predictions_sha256="")
 
     answer = staff_client.get("/api/v1/recognizers/shapes/compare?a=1&b=2")
 

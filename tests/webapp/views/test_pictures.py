@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from training import storage
 from training.library import imports
@@ -129,7 +130,9 @@ def test_pictures_are_for_staff(client, django_user_model, recognizer, address):
 
 
 def test_an_import_shows_how_far_it_is(staff_client, recognizer):
-    row = recognizer.imports.create(name="a.zip", state=PictureImport.State.READING, num_files=9, num_read=4)
+    row = recognizer.imports.create(
+        name="a.zip", state=PictureImport.State.READING, heartbeat=timezone.now(), num_files=9, num_read=4
+    )
 
     page = staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
     part = staff_client.get(f"/manage/imports/{row.pk}/", headers={"HX-Request": "true"}).content.decode()
@@ -140,7 +143,7 @@ def test_an_import_shows_how_far_it_is(staff_client, recognizer):
 
 
 def test_a_page_that_waited_for_an_import_loads_anew_at_its_end(staff_client, recognizer):
-    row = recognizer.imports.create(name="a.zip", state=PictureImport.State.DONE)
+    row = recognizer.imports.create(name="a.zip", state=PictureImport.State.DONE, ended_at=timezone.now())
 
     answer = staff_client.get(f"/manage/imports/{row.pk}/", headers={"HX-Request": "true"})
 
@@ -151,7 +154,8 @@ def test_a_report_names_refused_files_first_and_why(staff_client, recognizer, tw
     archive = make_zip({"circle/1.png": picture_bytes(number=1), "circle/notes.txt": b"hello"})
     staff_client.post(UPLOAD, zip_file(archive))
     row = recognizer.imports.get()
-    imports.carry_out(row.pk)
+    row.claim("reader@here")
+    imports.read_archive(row)
 
     page = staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
 
@@ -162,7 +166,9 @@ def test_a_report_names_refused_files_first_and_why(staff_client, recognizer, tw
 
 def test_a_failed_import_says_what_to_do(staff_client, recognizer):
     sentence = {"template": "The uploaded zip is not here any more. Upload it again."}
-    row = recognizer.imports.create(name="a.zip", state=PictureImport.State.FAILED, error_sentence=sentence)
+    row = recognizer.imports.create(
+        name="a.zip", state=PictureImport.State.FAILED, ended_at=timezone.now(), error_sentence=sentence
+    )
 
     assert "Upload it again." in staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
 
@@ -219,7 +225,7 @@ def test_a_picture_is_not_deleted_by_a_link(staff_client, recognizer, add_pictur
 
 def test_an_import_that_is_not_enough_to_train_with_leads_to_more_pictures(staff_client, recognizer, add_pictures):
     add_pictures(recognizer, label="circle", count=3)
-    row = recognizer.imports.create(name="a.zip", state=PictureImport.State.DONE, num_taken=3)
+    row = recognizer.imports.create(name="a.zip", state=PictureImport.State.DONE, ended_at=timezone.now(), num_taken=3)
 
     assert "/manage/shapes/train/" not in staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
     add_pictures(recognizer, label="square", count=3)

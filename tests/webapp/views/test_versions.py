@@ -8,6 +8,7 @@ import re
 import pytest
 
 from training.models import LabelNames, ModelVersion
+from training.models.versions import roll_back
 from webapp.presenters.confusion import confusion_rows
 
 pytestmark = pytest.mark.django_db
@@ -117,7 +118,7 @@ def test_a_version_is_published_with_a_reason(staff_client, staff, recognizer, m
     answer = staff_client.post(f"{VERSION}publish/", {"reason": "better"})
 
     assert answer.url == "/manage/shapes/"
-    assert recognizer.active_version == version
+    assert recognizer.versions.active() == version
     assert version.activations.filter(by=staff, reason="better").exists()
 
 
@@ -130,24 +131,24 @@ def test_a_version_in_use_is_not_published_again(staff_client, version):
 
 def test_a_version_whose_file_has_changed_is_not_published(staff_client, recognizer, version, make_version):
     broken = make_version(recognizer)
-    broken.h5_path.write_bytes(b"something else")
+    broken.files.h5.write_bytes(b"something else")
 
     page = staff_client.post("/manage/shapes/versions/2/publish/", follow=True).content.decode()
 
     assert "Version 2 was not published." in page
-    assert recognizer.active_version == version
+    assert recognizer.versions.active() == version
 
 
 @pytest.mark.parametrize("address", ["/manage/", "/manage/shapes/", "/manage/shapes/versions/2/"])
 def test_why_a_version_was_not_published_is_said_until_one_is(staff_client, recognizer, version, make_version, address):
     broken = make_version(recognizer)
-    broken.twin_paths[1].unlink()
+    broken.files.serving_model[1].unlink()
     staff_client.post("/manage/shapes/versions/2/publish/")
     before = " ".join(staff_client.get(address).content.decode().split())
 
     make_version(recognizer).publish(None)
 
-    assert "Version 2 could not be published: twin.bin is missing." in before
+    assert "Version 2 could not be published: serving_model.bin is missing." in before
     assert "Version 1 still answers." in before
     assert "could not be published" not in staff_client.get(address).content.decode()
 
@@ -155,7 +156,7 @@ def test_why_a_version_was_not_published_is_said_until_one_is(staff_client, reco
 def test_a_version_that_could_not_be_published_is_not_the_next_step(staff_client, recognizer, version, make_version):
     broken = make_version(recognizer)
     ModelVersion.objects.filter(pk=broken.pk).update(test_accuracy=2)
-    broken.h5_path.unlink()
+    broken.files.h5.unlink()
 
     page = staff_client.post("/manage/shapes/versions/2/publish/", follow=True).client.get("/manage/shapes/")
 
@@ -165,13 +166,13 @@ def test_a_version_that_could_not_be_published_is_not_the_next_step(staff_client
 def test_a_roll_back_to_a_harmed_version_leaves_the_one_in_use(staff_client, recognizer, version, make_version):
     newer = make_version(recognizer)
     newer.publish(None)
-    version.h5_path.write_bytes(b"something else")
+    version.files.h5.write_bytes(b"something else")
 
     page = staff_client.post("/manage/shapes/roll-back/", {"reason": "wrong"}, follow=True).content.decode()
 
     assert "Nothing was rolled back." in page
     assert "Version 1 could not be published: network.h5 has changed" in page
-    assert recognizer.active_version == newer
+    assert recognizer.versions.active() == newer
 
 
 @pytest.mark.parametrize("address", ["/manage/", "/manage/shapes/", VERSION])
@@ -186,7 +187,7 @@ def test_pages_say_on_which_host_a_version_will_not_open(staff_client, version, 
 def test_what_would_not_open_before_the_publication_is_over(staff_client, recognizer, version, make_version):
     version.failed_openings.create(host="web", sentence={"template": "It is gone.", "params": {}})
     make_version(recognizer).publish(None)
-    recognizer.roll_back(None, "")
+    roll_back(recognizer, None, "")
 
     assert "cannot be opened" not in staff_client.get("/manage/").content.decode()
 
@@ -197,7 +198,7 @@ def test_a_reason_that_is_too_long_is_refused(staff_client, recognizer, make_ver
     page = staff_client.post(f"{VERSION}publish/", {"reason": "x" * 501}, follow=True).content.decode()
 
     assert "at most 500 characters" in page
-    assert recognizer.active_version is None
+    assert recognizer.versions.active() is None
 
 
 def test_a_publication_is_rolled_back_with_a_reason(staff_client, recognizer, version, make_version):
@@ -205,7 +206,7 @@ def test_a_publication_is_rolled_back_with_a_reason(staff_client, recognizer, ve
 
     staff_client.post("/manage/shapes/roll-back/", {"reason": "calls glass metal"})
 
-    assert recognizer.active_version == version
+    assert recognizer.versions.active() == version
     assert "calls glass metal" in staff_client.get("/manage/shapes/").content.decode()
 
 
@@ -216,7 +217,7 @@ def test_a_roll_back_without_a_reason_is_refused(staff_client, recognizer, versi
     page = staff_client.post("/manage/shapes/roll-back/", {"reason": " "}, follow=True).content.decode()
 
     assert "Say why" in page
-    assert recognizer.active_version == newer
+    assert recognizer.versions.active() == newer
 
 
 def test_with_nothing_before_it_nothing_is_rolled_back(staff_client, version):
@@ -234,17 +235,17 @@ def test_the_h5_is_carried_away_whole(staff_client, version):
     answer = staff_client.get(f"{VERSION}download/")
 
     assert answer["Content-Disposition"] == 'attachment; filename="shapes-version-1.h5"'
-    assert b"".join(answer.streaming_content) == version.h5_path.read_bytes()
+    assert b"".join(answer.streaming_content) == version.files.h5.read_bytes()
 
 
 @pytest.mark.parametrize("harm", ["changed", "missing"])
 def test_an_h5_that_is_not_whole_is_not_handed_out(staff_client, version, harm):
-    version.h5_path.write_bytes(b"something else") if harm == "changed" else version.h5_path.unlink()
+    version.files.h5.write_bytes(b"something else") if harm == "changed" else version.files.h5.unlink()
 
     answer = staff_client.get(f"{VERSION}download/")
 
     assert answer.status_code == 409
-    assert version.h5_path.name in answer.content.decode()
+    assert version.files.h5.name in answer.content.decode()
 
 
 def test_the_confusion_matrix_is_shaded_by_a_rows_share():

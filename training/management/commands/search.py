@@ -68,13 +68,13 @@ class Command(BaseCommand):
         self.progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
         self.told: set[int] = set()
         try:
-            self._see_through(study)
+            self._supervise(study)
         except KeyboardInterrupt:
             study.request_cancel()
             raise CommandError("Cancelled.") from None
         self._conclude(study)
 
-    def _see_through(self, study: Study) -> None:
+    def _supervise(self, study: Study) -> None:
         while not study.has_ended:
             study.move_on()
             study.refresh_from_db()

@@ -51,7 +51,7 @@ class Command(BaseCommand):
         self.epochs_shown = 0
         self.choice_shown = ""
         try:
-            self._see_through(run)
+            self._supervise(run)
         except KeyboardInterrupt:
             run.refresh_from_db()
             run.end_cancelled()
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         self.progress.end()
         self._conclude(run)
 
-    def _see_through(self, run: TrainingRun) -> None:
+    def _supervise(self, run: TrainingRun) -> None:
         """Carry the run out until it has ended: one that was cut off waits again, and goes on here."""
         while not run.has_ended:
             if not supervisor.carry_out(run, self._show, has_gpu=run.needs_gpu):

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.apps import apps
+from django.conf import settings
 from django.core import serializers
 from django.db import models
 
 from training.messages import N_
-from webapp.environment import BASE_DIR
 from webapp.errors import NoBackup
 
 FORMAT = 1
@@ -95,7 +95,7 @@ class Description:
 
 
 def discern_version() -> str:
-    return str(tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    return str(tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def kept_models() -> list[type[models.Model]]:

@@ -16,9 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 from django.core.files.storage import default_storage
 
 from training import storage
-from training.artifacts.h5 import H5_NAME, TWIN_NAMES, sha256_of, sync
+from training.artifacts.files import sha256_of, sync
+from training.artifacts.version_files import LAYOUTS
 from training.errors import BrokenArtifact
-from training.evaluation.predictions import ANSWERS_NAME
 from training.messages import N_
 from training.models import Checkpoint, ModelVersion, Picture, PictureImport, TrainingRun
 from webapp.errors import BackupNotTaken
@@ -41,14 +41,16 @@ class Named:
 def named_files() -> Iterator[Named]:
     for picture in Picture.objects.only("recognizer_id", "sha256").iterator():
         yield Named((picture.file,))
-    for version in ModelVersion.objects.only("folder", "h5_sha256", "twin_sha256", "answers_sha256").iterator():
-        yield Named((f"{version.folder}/{H5_NAME}",), version.h5_sha256)
-        yield Named(tuple(f"{version.folder}/{name}" for name in TWIN_NAMES), version.twin_sha256)
-        if version.answers_sha256:
-            yield Named((f"{version.folder}/{ANSWERS_NAME}",), version.answers_sha256)
+    versions = ModelVersion.objects.only("folder", "layout", "h5_sha256", "serving_model_sha256", "predictions_sha256")
+    for version in versions.iterator():
+        h5, serving_model, predictions = LAYOUTS[version.layout]
+        yield Named((f"{version.folder}/{h5}",), version.h5_sha256)
+        yield Named(tuple(f"{version.folder}/{name}" for name in serving_model), version.serving_model_sha256)
+        if version.predictions_sha256:
+            yield Named((f"{version.folder}/{predictions}",), version.predictions_sha256)
     for checkpoint in Checkpoint.objects.only("file", "sha256").iterator():
         yield Named((checkpoint.file,), checkpoint.sha256)
-    waiting = PictureImport.objects.exclude(state__in=[PictureImport.State.DONE, PictureImport.State.FAILED])
+    waiting = PictureImport.objects.unfinished()
     for archive in waiting.exclude(archive="").values_list("archive", flat=True).iterator():
         yield Named((archive,))
 

@@ -25,9 +25,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from training.artifacts.h5 import sha256_of
+from training.artifacts.files import sha256_of
 from training.messages import N_, UserFacingError
 from training.models import PictureImport, TrainingRun
+from training.models.leases import Leased
 from webapp.errors import NoBackup, NotRestorable
 from webapp.operations.backup.contents import (
     DESCRIPTION,
@@ -223,11 +224,9 @@ def _release_work(description: Description) -> None:
     why = UserFacingError(
         N_("The site was restored from a backup of %(when)s while it was being carried out."), when=description.made_at
     )
-    held = TrainingRun.objects.active()
-    held.filter(cancel_requested=True).update(state=TrainingRun.State.CANCELLED, ended_at=timezone.now())
-    held.update(state=TrainingRun.State.QUEUED, owner="", attempts=0, interruption_sentence=why.sentence)
-    reading = PictureImport.objects.filter(state=PictureImport.State.READING)
-    reading.update(state=PictureImport.State.QUEUED)
+    for held in (TrainingRun.objects.active(), PictureImport.objects.active()):
+        held.filter(cancel_requested=True).update(state=Leased.CANCELLED, ended_at=timezone.now())
+        held.update(state=Leased.QUEUED, owner="", attempts=0, interruption_sentence=why.sentence)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 from django.db import Error as DatabaseTrouble
 from django.db import connection
 
-from training.artifacts.h5 import sha256_of, sync
+from training.artifacts.files import sha256_of, sync
 from training.messages import N_
 from webapp.errors import BackupNotTaken
 from webapp.operations.backup.contents import (
