@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
@@ -28,7 +29,7 @@ from training.data.images import ingest, load_pixels
 from training.data.manifest import Manifest, make_manifest
 from training.data.pixel_cache import pixel_cache
 from training.trainer.input_pipeline import shuffled
-from training.trainer.phases import Course, class_accuracy, phases
+from training.trainer.phases import PhaseSetup, phases
 from training.trainer.train import network_to_fit
 
 PICTURES = 640
@@ -59,24 +60,24 @@ def main(rounds: int) -> None:
 def compare(manifest: Manifest, config: TrainingConfig, folder: Path, rounds: int) -> tuple[float, float]:
     """Pictures a second from the real pipeline, and from one batch over and over; medians."""
     network = network_to_fit(config, len(manifest.class_names))
-    course = Course(network, pixel_cache(manifest, config.image_size, folder), manifest, config, folder)
+    setup = PhaseSetup(network, pixel_cache(manifest, config.image_size, folder), manifest, config, folder)
     phase = phases(config)[-1]
-    learner, lessons = course.prepare(phase)
+    learner, batches = setup.prepare(phase)
     train = manifest.positions("train")
     steps = len(train) // config.batch_size
     order = shuffled(train, config.seed, 0)[: steps * config.batch_size]
-    course.compile(learner, phase, steps, class_accuracy())
-    one = next(iter(lessons.of_epoch(0, order)))
+    setup.compile(learner, phase, steps, keras.metrics.CategoricalAccuracy("accuracy"))
+    one = next(iter(batches.of_epoch(0, order)))
 
     def fit(batches: tf.data.Dataset) -> float:
         began = time.perf_counter()
         learner.fit(batches, shuffle=False, verbose=0)
         return len(order) / (time.perf_counter() - began)
 
-    fit(lessons.of_epoch(0, order))  # traces
+    fit(batches.of_epoch(0, order))  # traces
     real, synthetic = [], []
     for number in range(1, rounds + 1):
-        real.append(fit(lessons.of_epoch(number, order)))
+        real.append(fit(batches.of_epoch(number, order)))
         synthetic.append(fit(tf.data.Dataset.from_tensors(one).repeat(math.ceil(len(order) / config.batch_size))))
     return statistics.median(real), statistics.median(synthetic)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +17,12 @@ from training.trainer.input_pipeline import Features, Pictures
 MIXUP = 1  # sets its chance apart from that of the augmentation
 
 
+Shares: TypeAlias = NDArray[np.float32]  # (batch, num_classes), of each picture's classes, together 1
+
+
 @dataclass(frozen=True)
-class Lessons:
-    """The batches of an epoch's training: inputs, classes, and where classes weigh differently what each counts."""
+class Batches:
+    """The batches of an epoch: inputs, shares of the classes, and where classes weigh differently what each counts."""
 
     source: Pictures | Features
     labels: NDArray[np.int32]  # (len(entries),)
@@ -34,7 +37,7 @@ class Lessons:
 
         def read(step: int) -> tuple[NDArray[Any], ...]:
             wanted = order[step * size : (step + 1) * size]
-            return self._batch(self.source.in_epoch(epoch, wanted), self.labels[wanted], (epoch, int(step)))
+            return self._batch(self.source.in_epoch(epoch, wanted), wanted, (epoch, int(step)))
 
         return self._for_heads(_in_order(read, range(first_step, math.ceil(len(order) / size))))
 
@@ -44,7 +47,7 @@ class Lessons:
 
         def read(step: int) -> tuple[NDArray[Any], ...]:
             wanted = positions[step * size : (step + 1) * size]
-            return self.source.at_rest(wanted), self.labels[wanted]
+            return self.source.at_rest(wanted), self._shares(wanted)
 
         return self._for_heads(_in_order(read, range(math.ceil(len(positions) / size))))
 
@@ -53,27 +56,29 @@ class Lessons:
             return batches
         return batches.map(lambda inputs, *rest: (inputs, *(dict.fromkeys(self.heads, each) for each in rest)))
 
-    def _batch(
-        self, inputs: NDArray[Any], classes: NDArray[np.int32], key: tuple[int, int]
-    ) -> tuple[NDArray[Any], ...]:
-        weights = () if self.weights is None else (self.weights[classes],)
+    def _batch(self, inputs: NDArray[Any], wanted: NDArray[np.intp], key: tuple[int, int]) -> tuple[NDArray[Any], ...]:
+        shares = self._shares(wanted)
+        weights = () if self.weights is None else (self.weights[self.labels[wanted]],)
         if not self.config.mixup:
-            return inputs, classes, *weights
-        chance = np.random.default_rng((self.config.seed, *key, MIXUP))
-        return *blended(inputs, classes, self.num_classes, self.config.mixup, chance), *weights
+            return inputs, shares, *weights
+        rng = np.random.default_rng((self.config.seed, *key, MIXUP))
+        return *blended(inputs, shares, self.config.mixup, rng), *weights
+
+    def _shares(self, wanted: NDArray[np.intp]) -> Shares:
+        """All of a picture is of its one class."""
+        return np.eye(self.num_classes, dtype=np.float32)[self.labels[wanted]]
 
 
 def blended(
-    inputs: NDArray[Any], classes: NDArray[np.int32], num_classes: int, alpha: float, chance: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    inputs: NDArray[Any], shares: Shares, alpha: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], Shares]:
     """mixup (Zhang et al., 2018): each picture and another one of the batch, and their classes in the same shares.
 
-    Returns: (batch, …) inputs, (batch, num_classes) shares of the classes.
+    Returns: (batch, …) inputs and the shares of their classes.
     """
-    share = float(chance.beta(alpha, alpha))
+    share = float(rng.beta(alpha, alpha))
     share = max(share, 1 - share)  # the picture itself prevails, so its class is the one that is counted as right
-    other = chance.permutation(len(inputs))
-    shares = np.eye(num_classes, dtype=np.float32)[classes]
+    other = rng.permutation(len(inputs))
     inputs = inputs.astype(np.float32)
     return _mixed(inputs, inputs[other], share), _mixed(shares, shares[other], share)
 

@@ -26,7 +26,7 @@ from training.models import Job
 from training.outages import outlasting
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import stacked
-from training.trainer.phases import Course, Phase, class_accuracy, phases, start_afresh
+from training.trainer.phases import Phase, PhaseSetup, phases, start_afresh
 from training.trainer.train import network_to_fit
 
 STEPS = 20
@@ -94,7 +94,7 @@ def rehearse(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> Reh
     with distribution_scope(device, config.batch_size):
         network, building = _timed(lambda: network_to_fit(config, len(manifest.class_names)))
         expected += building
-        course = Course(network, pixels, few, config, folder)
+        course = PhaseSetup(network, pixels, few, config, folder)
         for phase in phases(config):
             timing = _rehearse_phase(course, phase, config)
             expected += timing.expected(manifest, config, phase)
@@ -120,14 +120,14 @@ class Timing:
         return self.preparing + self.tracing + prepared + (phase.last - phase.first) * epoch
 
 
-def _rehearse_phase(course: Course, phase: Phase, config: TrainingConfig) -> Timing:
-    (learner, lessons), preparing = _timed(lambda: course.prepare(phase))
+def _rehearse_phase(course: PhaseSetup, phase: Phase, config: TrainingConfig) -> Timing:
+    (learner, batches), preparing = _timed(lambda: course.prepare(phase))
     train, validation = course.manifest.positions("train"), course.manifest.positions("validation")
     order = np.resize(train, STEPS * config.batch_size)
-    course.compile(learner, phase, STEPS, class_accuracy())
+    course.compile(learner, phase, STEPS, keras.metrics.CategoricalAccuracy("accuracy"))
     watch = StepWatch()
-    learner.fit(lessons.of_epoch(0, order), callbacks=[watch], shuffle=False, verbose=0)
-    at_rest = lessons.at_rest(validation)
+    learner.fit(batches.of_epoch(0, order), callbacks=[watch], shuffle=False, verbose=0)
+    at_rest = batches.at_rest(validation)
     _, first = _timed(lambda: learner.evaluate(at_rest, verbose=0))
     _, validating = _timed(lambda: learner.evaluate(at_rest, verbose=0))
     per_prepared = _seconds_a_feature(course, phase, train)
@@ -135,7 +135,7 @@ def _rehearse_phase(course: Course, phase: Phase, config: TrainingConfig) -> Tim
     return Timing(learner, preparing, per_prepared, tracing, watch.step, validating / len(validation))
 
 
-def _seconds_a_feature(course: Course, phase: Phase, train: Any) -> float:
+def _seconds_a_feature(course: PhaseSetup, phase: Phase, train: Any) -> float:
     """What the features of a picture take where only the head learns, else nothing."""
     if not phase.head_only:
         return 0.0

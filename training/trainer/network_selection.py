@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +31,7 @@ from training.runs.requests import without_mirroring
 from training.trainer.backbone_features import frozen_in_openvino
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import shuffled, stacked
-from training.trainer.phases import Course, Phase, class_accuracy, start_afresh
+from training.trainer.phases import Phase, PhaseSetup, start_afresh
 
 MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
 FROM_SCRATCH_SECONDS = 30.0  # of learning; reading and tracing come on top
@@ -199,16 +200,16 @@ def scratch_accuracy(some: Manifest, config: TrainingConfig, folder: Path) -> fl
 
     config = config.changed(SPRINT)
     network = network_to_fit(config, len(some.class_names))
-    course = Course(network, _pixels(some, config.image_size), some, config, folder)
+    course = PhaseSetup(network, _pixels(some, config.image_size), some, config, folder)
     phase = Phase(0, FROM_SCRATCH_EPOCHS, config.learning_rate)
-    learner, lessons = course.prepare(phase)
+    learner, batches = course.prepare(phase)
     train = some.positions("train")
     steps = math.ceil(len(train) / config.batch_size)
-    course.compile(learner, phase, steps, class_accuracy())
-    validation = lessons.at_rest(some.positions("validation"))
+    course.compile(learner, phase, steps, keras.metrics.CategoricalAccuracy("accuracy"))
+    validation = batches.at_rest(some.positions("validation"))
     best, began = 0.0, math.inf
     for epoch in range(FROM_SCRATCH_EPOCHS):
-        batches = lessons.of_epoch(epoch, shuffled(train, config.seed, epoch))
+        batches = batches.of_epoch(epoch, shuffled(train, config.seed, epoch))
         learner.fit(batches, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
         began = min(began, time.monotonic())  # the first epoch is mostly tracing
         best = max(best, learner.evaluate(validation, return_dict=True, verbose=0)["accuracy"])

@@ -34,44 +34,11 @@ class StepRates(keras.optimizers.schedules.LearningRateSchedule):
         return {"rates": self.rates.tolist()}
 
 
-class ClassLoss(keras.losses.Loss):
-    """How far probabilities are from the true class; one number a picture.
-
-    The truth comes as (batch,) class numbers, or as (batch, num_classes) shares where pictures were blended.
-    """
-
-    def __init__(self, num_classes: int, label_smoothing: float = 0.0, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self.num_classes = num_classes
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        if len(y_true.shape) < 2 or y_true.shape[-1] != self.num_classes:
-            y_true = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), self.num_classes)
-        return self.distance(ops.cast(y_true, y_pred.dtype), y_pred)
-
-    def distance(self, shares: Any, probabilities: Any) -> Any:
-        """(batch, num_classes) twice -> (batch,)."""
-        raise NotImplementedError
-
-
-class CrossEntropy(ClassLoss):
-    def distance(self, shares: Any, probabilities: Any) -> Any:
-        return keras.losses.categorical_crossentropy(
-            shares, probabilities, from_logits=False, label_smoothing=self.label_smoothing
-        )
-
-
-class MeanSquaredError(ClassLoss):
-    def distance(self, shares: Any, probabilities: Any) -> Any:
-        return keras.losses.mean_squared_error(shares, probabilities)
-
-
-def make_loss(config: TrainingConfig, num_classes: int) -> keras.losses.Loss:
-    """The config's loss, with its label smoothing."""
+def make_loss(config: TrainingConfig) -> keras.losses.Loss:
+    """The config's loss, with its label smoothing, of (batch, num_classes) shares of the classes and probabilities."""
     if config.loss == "mean_squared_error":
-        return MeanSquaredError(num_classes, name=config.loss)
-    return CrossEntropy(num_classes, config.label_smoothing, name=config.loss)
+        return keras.losses.MeanSquaredError(name=config.loss)
+    return keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing, name=config.loss)
 
 
 def make_schedule(

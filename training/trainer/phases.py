@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 from numpy.typing import NDArray
 
 from training import networks
 from training.config import TrainingConfig
 from training.data.manifest import Manifest
 from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino, upper_of
-from training.trainer.batches import Lessons, balanced_weights
+from training.trainer.batches import Batches, balanced_weights
 from training.trainer.input_pipeline import Cache, Features, Pictures, features
 from training.trainer.optimizers import make_loss, make_optimizer, make_schedule
 
@@ -62,7 +61,7 @@ def start_afresh(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-class Course:
+class PhaseSetup:
     """Says for each phase what learns, and from what.
 
     Args:
@@ -80,20 +79,20 @@ class Course:
         self.folder = folder
         self.num_classes = len(manifest.class_names)
 
-    def prepare(self, phase: Phase) -> tuple[keras.Model, Lessons]:
+    def prepare(self, phase: Phase) -> tuple[keras.Model, Batches]:
         """With the backbone frozen its features are computed once, and the head alone learns from them. In fine-tuning
         the part that is left alone is computed outside of what learns, where that is faster."""
         if phase.head_only:
             networks.freeze_backbone(self.network)
             computed = features(self._seen, self.manifest, self.config.views)
-            return networks.head_of(self.network), self._lessons(computed)
+            return networks.head_of(self.network), self._batches(computed)
         if self.config.is_fine_tuned:
             lower = self._frozen.lower
             networks.unfreeze_backbone(self.network, self.config)
             if lower:
-                return upper_of(self.network, self.config), self._lessons(Pictures(self.cache, self.config, lower))
+                return upper_of(self.network, self.config), self._batches(Pictures(self.cache, self.config, lower))
         learner = networks.with_auxiliary_heads(self.network, self.config, self.num_classes)
-        return learner, self._lessons(Pictures(self.cache, self.config), _heads(learner))
+        return learner, self._batches(Pictures(self.cache, self.config), _heads(learner))
 
     def compile(self, learner: keras.Model, phase: Phase, steps_per_epoch: int, accuracy: keras.Metric) -> None:
         """Give it the loss of the config, an optimizer with the rates of the phase, and averages as slow as fits."""
@@ -104,12 +103,12 @@ class Course:
         if heads := _heads(learner):
             learner.compile(
                 optimizer,
-                {name: make_loss(self.config, self.num_classes) for name in heads},
+                {name: make_loss(self.config) for name in heads},
                 loss_weights={name: 1.0 if name == MAIN else self.config.auxiliary_weight for name in heads},
                 metrics={MAIN: [accuracy]},
             )
         else:
-            learner.compile(optimizer, make_loss(self.config, self.num_classes), metrics=[accuracy])
+            learner.compile(optimizer, make_loss(self.config), metrics=[accuracy])
 
     def features_of(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
         """(len(positions), n) what the head sees of some pictures."""
@@ -130,11 +129,11 @@ class Course:
             return frozen_in_keras(self.network)
         return frozen_in_openvino(self.network, self.config, self.folder)
 
-    def _lessons(self, source: Pictures | Features, heads: tuple[str, ...] = ()) -> Lessons:
+    def _batches(self, source: Pictures | Features, heads: tuple[str, ...] = ()) -> Batches:
         labels, weights = self.manifest.labels(), None
         if self.config.class_weights == "balanced":
             weights = balanced_weights(labels[self.manifest.positions("train")], self.num_classes)
-        return Lessons(source, labels, self.num_classes, self.config, weights, heads)
+        return Batches(source, labels, self.num_classes, self.config, weights, heads)
 
 
 def follow_batches(learner: keras.Model, steps_per_epoch: int) -> None:
@@ -147,18 +146,6 @@ def follow_batches(learner: keras.Model, steps_per_epoch: int) -> None:
     for layer in learner._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
-
-
-def class_accuracy() -> keras.metrics.Metric:
-    """The share of right answers; where pictures are blended, the class that prevails is the right one."""
-
-    def is_right(truth: Any, probabilities: Any) -> Any:
-        if len(truth.shape) > 1 and truth.shape[-1] == probabilities.shape[-1]:
-            truth = ops.argmax(truth, axis=-1)
-        answers = ops.argmax(probabilities, axis=-1)
-        return ops.cast(ops.equal(answers, ops.cast(ops.reshape(truth, (-1,)), answers.dtype)), "float32")
-
-    return keras.metrics.MeanMetricWrapper(is_right, name="accuracy")
 
 
 def _heads(learner: keras.Model) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ from training.trainer.conversion import make_serving_model
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.evaluate import judge
 from training.trainer.input_pipeline import shuffled
-from training.trainer.phases import Course, Phase, class_accuracy, phases, start_afresh
+from training.trainer.phases import Phase, PhaseSetup, phases, start_afresh
 
 log = logging.getLogger(__name__)
 
@@ -101,15 +101,15 @@ def train(
             manifest.count("train"),
         )
         report.stage("training")
-        course = Course(network, cache, manifest, config, folder)
-        fit(course, report, begun=begun)
+        setup = PhaseSetup(network, cache, manifest, config, folder)
+        fit(setup, report, begun=begun)
 
     report.stage("evaluating")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
     held_out = cache[manifest.positions("test")[:PARITY_PICTURES]]
     expected = _answers(network, held_out)
     plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
-    serving_model = make_serving_model(plain, folder, held_out, expected, body=course.converted_body)
+    serving_model = make_serving_model(plain, folder, held_out, expected, body=setup.converted_body)
     log.info("The serving model differs from the H5 by at most %.2g", serving_model.max_difference)
     judgement = judge(serving_model, cache, manifest)
     log.info("Test accuracy %.4f on %d pictures", judgement.evaluation.accuracy, judgement.evaluation.pictures)
@@ -163,16 +163,16 @@ def _read_begun(path: Path | None, manifest: Manifest) -> TrainingState | None:
     return begun
 
 
-def fit(course: Course, report: Report, *, begun: TrainingState | None = None) -> None:
+def fit(setup: PhaseSetup, report: Report, *, begun: TrainingState | None = None) -> None:
     """Run all epochs that are not done; the network ends with the weights of the one with the lowest validation loss.
 
     Args:
         begun: the state to go on from; none to start with the network as it is.
     """
-    network, manifest, config = course.network, course.manifest, course.config
+    network, manifest, config = setup.network, setup.manifest, setup.config
 
     def keep(state: TrainingState) -> None:
-        path = course.folder / f"checkpoint-{state.epoch}-{state.step}.npz"
+        path = setup.folder / f"checkpoint-{state.epoch}-{state.step}.npz"
         write_checkpoint(path, state)
         report.checkpoint(path, state.epoch, state.step)
 
@@ -180,17 +180,17 @@ def fit(course: Course, report: Report, *, begun: TrainingState | None = None) -
         restore_network(network, begun)
     done, step = (begun.epoch, begun.step) if begun else (0, 0)
     best = BestWeights(network, begun.best if begun else Best(network.get_weights()))
-    accuracy = class_accuracy()
+    accuracy = keras.metrics.CategoricalAccuracy("accuracy")
     checkpointer = Checkpointer(keep, network, best, accuracy, manifest.sha256)
     train = manifest.positions("train")
     for phase in phases(config):
         if done >= phase.last:
             continue
-        learner, lessons = course.prepare(phase)
-        course.compile(learner, phase, math.ceil(len(_evenly_shared(train)) / config.batch_size), accuracy)
+        learner, batches = setup.prepare(phase)
+        setup.compile(learner, phase, math.ceil(len(_evenly_shared(train)) / config.batch_size), accuracy)
         if begun and (phase.first, 0) < (done, step):
             restore_learner(learner, network, begun)
-        validation = lessons.at_rest(manifest.positions("validation"))
+        validation = batches.at_rest(manifest.positions("validation"))
         for epoch in range(max(phase.first, done), phase.last):
             stalled = epoch - max(phase.first, best.best.epoch)
             goes_on = begun if begun and step and epoch == done else None
@@ -202,7 +202,7 @@ def fit(course: Course, report: Report, *, begun: TrainingState | None = None) -
             order = _evenly_shared(shuffled(train, config.seed, epoch))
             checkpointer.goes_on_from = goes_on
             learner.fit(
-                lessons.of_epoch(epoch, order, step if goes_on else 0),
+                batches.of_epoch(epoch, order, step if goes_on else 0),
                 validation_data=validation,
                 initial_epoch=epoch,
                 epochs=epoch + 1,

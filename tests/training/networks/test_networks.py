@@ -145,11 +145,11 @@ def test_the_auxiliary_heads_learn_with_the_network_and_stay_out_of_its_answer()
     chosen = config("googlenet", auxiliary_weight=0.3)
     network = networks.build(chosen, 3)
     learner = networks.with_auxiliary_heads(network, chosen, 3)
-    learner.compile("sgd", {name: make_loss(chosen, 3) for name in learner.output})
+    learner.compile("sgd", {name: make_loss(chosen) for name in learner.output})
     before = network.get_layer("inception_3a").output.shape, network.get_weights()[0].copy()
 
-    labels = np.array([0, 1])
-    learner.fit(pixels(2, 64), dict.fromkeys(learner.output_names, labels), verbose=0)
+    shares = np.eye(3)[[0, 1]]
+    learner.fit(pixels(2, 64), dict.fromkeys(learner.output_names, shares), verbose=0)
 
     assert (network.get_weights()[0] != before[1]).any()
     assert network.output.shape == (None, 3)

@@ -18,42 +18,50 @@ def config(**settings: Any) -> TrainingConfig:
     return TrainingConfig.for_network("cnn", {"image_size": 8, "batch_size": 4, "augmentation": (), **settings})
 
 
-def lessons(chosen: TrainingConfig, **more: Any) -> Any:
-    from training.trainer.batches import Lessons
+def batches_of(chosen: TrainingConfig, **more: Any) -> Any:
+    from training.trainer.batches import Batches
     from training.trainer.input_pipeline import Pictures
 
-    return Lessons(Pictures(PIXELS, chosen), LABELS, 2, chosen, **more)
+    return Batches(Pictures(PIXELS, chosen), LABELS, 2, chosen, **more)
 
 
-def batches(dataset: Any) -> list[Any]:
+def read(dataset: Any) -> list[Any]:
     return list(dataset.as_numpy_iterator())
 
 
 def test_an_epoch_reads_its_pictures_in_order_and_goes_on_from_any_step() -> None:
     order = ALL[::-1]
 
-    whole, rest = (batches(lessons(config()).of_epoch(0, order, first)) for first in (0, 2))
+    whole, rest = (read(batches_of(config()).of_epoch(0, order, first)) for first in (0, 2))
 
     assert (np.concatenate([pixels for pixels, _ in whole]) == PIXELS[::-1]).all()
     assert (rest[0][0] == whole[2][0]).all()
 
 
 def test_every_epoch_changes_the_pictures_anew_and_validation_never_does() -> None:
-    changing = lessons(config(augmentation=("rotation", "brightness")))
+    changing = batches_of(config(augmentation=("rotation", "brightness")))
 
-    first, again, second = (batches(changing.of_epoch(epoch, ALL))[0][0] for epoch in (0, 0, 1))
+    first, again, second = (read(changing.of_epoch(epoch, ALL))[0][0] for epoch in (0, 0, 1))
 
     assert (first == again).all()
     assert (first != second).any()
-    assert (batches(changing.at_rest(ALL))[0][0] == PIXELS[:4]).all()
+    assert (read(changing.at_rest(ALL))[0][0] == PIXELS[:4]).all()
 
 
 def test_blended_pictures_carry_the_shares_of_their_classes() -> None:
-    pixels, shares = batches(lessons(config(mixup=0.4)).of_epoch(0, ALL))[0]
+    pixels, shares = read(batches_of(config(mixup=0.4)).of_epoch(0, ALL))[0]
 
     assert pixels.dtype == shares.dtype == np.float32
     assert shares.sum(axis=1) == pytest.approx(np.ones(4))
     assert (shares.argmax(axis=1) == LABELS[:4]).all()
+
+
+def test_all_of_a_picture_is_of_its_one_class_where_none_are_blended() -> None:
+    of_epoch, at_rest = batches_of(config()).of_epoch(0, ALL), batches_of(config()).at_rest(ALL)
+
+    shares = [np.concatenate([batch[1] for batch in read(each)]) for each in (of_epoch, at_rest)]
+
+    assert all((each == np.eye(2)[LABELS]).all() and each.dtype == np.float32 for each in shares)
 
 
 def test_classes_weigh_the_same_when_balanced() -> None:
@@ -68,9 +76,9 @@ def test_classes_weigh_the_same_when_balanced() -> None:
 
 
 def test_every_head_is_asked_for_the_class_with_the_same_weight() -> None:
-    weighed = lessons(config(), weights=np.array([0.5, 2], np.float32), heads=("probabilities", "auxiliary"))
+    weighed = batches_of(config(), weights=np.array([0.5, 2], np.float32), heads=("probabilities", "auxiliary"))
 
-    _, classes, weights = batches(weighed.of_epoch(0, ALL))[0]
+    _, classes, weights = read(weighed.of_epoch(0, ALL))[0]
 
     assert set(classes) == set(weights) == {"probabilities", "auxiliary"}
     assert weights["auxiliary"].tolist() == [0.5, 2, 0.5, 2]

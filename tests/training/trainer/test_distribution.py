@@ -71,7 +71,7 @@ def losses_of(manifest: Manifest, config: TrainingConfig, count: int) -> list[fl
     from training.data.pixel_cache import pixel_cache
     from training.devices import Device
     from training.trainer.distribution import distribution_scope
-    from training.trainer.phases import Course
+    from training.trainer.phases import PhaseSetup
     from training.trainer.train import fit, network_to_fit
 
     report, folder = Kept(), Path(manifest.root)
@@ -79,7 +79,7 @@ def losses_of(manifest: Manifest, config: TrainingConfig, count: int) -> list[fl
     with distribution_scope(Device("cpu", "CPU", count=count), config.batch_size):
         network = network_to_fit(config, len(SHAPES))
         cache = pixel_cache(manifest, config.image_size, folder)
-        fit(Course(network, cache, manifest, config, folder), report)
+        fit(PhaseSetup(network, cache, manifest, config, folder), report)
     return report.losses
 
 

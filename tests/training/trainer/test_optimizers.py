@@ -101,24 +101,23 @@ def test_the_average_of_a_short_training_does_not_reach_back_to_its_start() -> N
     assert make_optimizer(averaging, 0.1, num_steps=5).ema_momentum == 0
 
 
-def test_class_numbers_and_shares_of_classes_have_the_same_loss() -> None:
-    from training.trainer.optimizers import make_loss
-
-    probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], dtype="float32")
-    for name in ("cross_entropy", "mean_squared_error"):
-        loss = make_loss(config(loss=name), 3)
-
-        numbers, shares = loss(np.array([0, 2]), probabilities), loss(np.eye(3)[[0, 2]], probabilities)
-        assert float(numbers) == pytest.approx(float(shares))
-
-
 def test_the_losses_are_the_textbooks() -> None:
     from training.trainer.optimizers import make_loss
 
     probabilities = np.array([[0.7, 0.2, 0.1]], dtype="float32")
     smoothed = -(0.8 * np.log(0.7) + 0.1 * np.log(0.2) + 0.1 * np.log(0.1))
-    first = np.array([0])
+    first = np.eye(3, dtype="float32")[[0]]
 
-    assert float(make_loss(config(), 3)(first, probabilities)) == pytest.approx(-np.log(0.7))
-    assert float(make_loss(config(label_smoothing=0.3), 3)(first, probabilities)) == pytest.approx(smoothed)
-    assert float(make_loss(config(loss="mean_squared_error"), 3)(first, probabilities)) == pytest.approx(0.14 / 3)
+    assert float(make_loss(config())(first, probabilities)) == pytest.approx(-np.log(0.7))
+    assert float(make_loss(config(label_smoothing=0.3))(first, probabilities)) == pytest.approx(smoothed)
+    assert float(make_loss(config(loss="mean_squared_error"))(first, probabilities)) == pytest.approx(0.14 / 3)
+
+
+def test_blended_pictures_count_in_the_shares_of_their_classes() -> None:
+    from training.trainer.optimizers import make_loss
+
+    probabilities, shares = np.array([[0.7, 0.2, 0.1]], "float32"), np.array([[0.6, 0.4, 0]], "float32")
+    squares = (0.1**2 + 0.2**2 + 0.1**2) / 3
+
+    assert float(make_loss(config())(shares, probabilities)) == pytest.approx(-0.6 * np.log(0.7) - 0.4 * np.log(0.2))
+    assert float(make_loss(config(loss="mean_squared_error"))(shares, probabilities)) == pytest.approx(squares)

@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(
     config: TrainingConfig, manifest: Manifest, tmp_path: Path
 ) -> None:
     from training.data.pixel_cache import pixel_cache
-    from training.trainer.phases import Course, start_afresh
+    from training.trainer.phases import PhaseSetup, start_afresh
     from training.trainer.train import fit, network_to_fit
 
     cache = pixel_cache(manifest, config.image_size, tmp_path)
@@ -133,7 +133,7 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(
     def weights() -> list[np.ndarray]:
         start_afresh(config.seed)
         network = network_to_fit(config, 2)
-        fit(Course(network, cache, manifest, config, tmp_path), Kept())
+        fit(PhaseSetup(network, cache, manifest, config, tmp_path), Kept())
         return network.get_weights()
 
     for first, second in zip(weights(), weights(), strict=True):
@@ -142,7 +142,7 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(
 
 def test_the_last_layer_learns_first_and_alone(manifest: Manifest, tmp_path: Path) -> None:
     from training.data.pixel_cache import pixel_cache
-    from training.trainer.phases import Course
+    from training.trainer.phases import PhaseSetup
     from training.trainer.train import fit, network_to_fit
 
     settings = {"image_size": 32, "epochs": 1, "head_epochs": 1}
@@ -151,7 +151,7 @@ def test_the_last_layer_learns_first_and_alone(manifest: Manifest, tmp_path: Pat
     backbone, last = network.get_layer("backbone"), network.get_layer("probabilities")
     backbone_before, last_before = backbone.get_weights(), last.get_weights()
 
-    fit(Course(network, pixel_cache(manifest, 32, tmp_path), manifest, config, tmp_path), Kept())
+    fit(PhaseSetup(network, pixel_cache(manifest, 32, tmp_path), manifest, config, tmp_path), Kept())
 
     assert all((now == then).all() for now, then in zip(backbone.get_weights(), backbone_before, strict=True))
     assert (last.get_weights()[0] != last_before[0]).any()
@@ -164,7 +164,7 @@ def trained(
     import keras
 
     from training.data.pixel_cache import pixel_cache
-    from training.trainer.phases import Course
+    from training.trainer.phases import PhaseSetup
     from training.trainer.train import fit, network_to_fit
 
     begun: TrainingState | None = None
@@ -175,7 +175,7 @@ def trained(
         report = Kept(stop_at=stop, epochs=epochs)
         try:
             cache = pixel_cache(manifest, config.image_size, folder)
-            fit(Course(network, cache, manifest, config, folder), report, begun=begun)
+            fit(PhaseSetup(network, cache, manifest, config, folder), report, begun=begun)
         except Stopped:
             begun = read_checkpoint(report.checkpoints[-1])
             assert (begun.epoch, begun.step) == stop
@@ -235,7 +235,7 @@ def test_a_training_without_gain_ends_early_and_stays_ended(manifest: Manifest, 
     import keras
 
     from training.data.pixel_cache import pixel_cache
-    from training.trainer.phases import Course
+    from training.trainer.phases import PhaseSetup
     from training.trainer.train import fit, network_to_fit
 
     config = CONFIG.changed({"early_stopping": 1, "learning_rate": 1e-7, "optimizer": "sgd", "schedule": "constant"})
@@ -244,8 +244,8 @@ def test_a_training_without_gain_ends_early_and_stays_ended(manifest: Manifest, 
     cache = pixel_cache(manifest, config.image_size, tmp_path)
     network.trainable = False  # nothing can be gained but by chance
 
-    fit(Course(network, cache, manifest, config, tmp_path), first)
-    fit(Course(network, cache, manifest, config, tmp_path), second, begun=read_checkpoint(first.checkpoints[-1]))
+    fit(PhaseSetup(network, cache, manifest, config, tmp_path), first)
+    fit(PhaseSetup(network, cache, manifest, config, tmp_path), second, begun=read_checkpoint(first.checkpoints[-1]))
 
     assert [each.number for each in first.epochs] == [1, 2]
     assert second.epochs == []

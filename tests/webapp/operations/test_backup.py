@@ -41,7 +41,7 @@ from webapp.errors import NoBackup, NotRestorable
 from webapp.operations.backup.contents import DESCRIPTION, FILES, ROWS, SUMS, write_sums
 from webapp.operations.backup.restore import restore_backup
 from webapp.operations.backup.rows import snapshot
-from webapp.operations.backup.take import recoverup
+from webapp.operations.backup.take import take_backup
 
 ROOT = Path(__file__).parents[3]
 AddPictures = Callable[..., list[Picture]]
@@ -167,7 +167,7 @@ def empty_machine(tmp_path: Path) -> dict[str, str]:
 # --- there and back
 def test_a_restored_version_answers_with_the_same_scores(version: ModelVersion, backup: Path) -> None:
     before = scores(version.recognizer)
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
 
     restore_backup(backup)
@@ -191,28 +191,28 @@ def test_an_empty_machine_classifies_at_once(
 def test_every_row_comes_back_as_it_was(everything: Recognizer, backup: Path, tmp_path: Path) -> None:
     TrainingRun.objects.active().update(state="failed", ended_at=timezone.now())  # else it is queued again
     everything.imports.update(state="queued")
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
 
     restore_backup(backup)
 
-    recoverup(tmp_path / "again")
+    take_backup(tmp_path / "again")
     assert (tmp_path / "again" / ROWS).read_text() == (backup / ROWS).read_text()
 
 
 def test_every_file_comes_back_as_it_was(everything: Recognizer, backup: Path, tmp_path: Path) -> None:
-    before = recoverup(backup)
+    before = take_backup(backup)
     empty_the_installation()
 
     restore_backup(backup)
 
-    assert recoverup(tmp_path / "again").num_bytes == before.num_bytes
+    assert take_backup(tmp_path / "again").num_bytes == before.num_bytes
     sums = [(folder / SUMS).read_text().splitlines() for folder in (backup, tmp_path / "again")]
     assert [line for line in sums[0] if FILES in line] == [line for line in sums[1] if FILES in line]
 
 
 def test_the_kinds_of_files_are_all_there(everything: Recognizer, backup: Path) -> None:
-    recoverup(backup)
+    take_backup(backup)
 
     assert {path.relative_to(backup / FILES).parts[0] for path in (backup / FILES).rglob("*") if path.is_file()} == {
         "pictures",
@@ -227,7 +227,7 @@ def test_what_a_push_of_a_button_computes_again_stays_out(version: ModelVersion,
     job = version.jobs.create(recognizer=version.recognizer, kind="inspection")
     storage.keep_bytes(b"drawn", f"{job.folder}/1-input.png")
 
-    recoverup(backup)
+    take_backup(backup)
 
     assert rows(backup, "training.job") == []
     assert not (backup / FILES / "jobs").exists()
@@ -237,7 +237,7 @@ def test_new_rows_are_numbered_after_the_restored_ones(
     recognizer: Recognizer, add_pictures: AddPictures, backup: Path
 ) -> None:
     (*_, last) = add_pictures(recognizer, count=3)
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
     restore_backup(backup)
 
@@ -247,7 +247,7 @@ def test_new_rows_are_numbered_after_the_restored_ones(
 
 
 def test_accounts_log_in_with_their_passwords(staff: User, backup: Path) -> None:
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
 
     restore_backup(backup)
@@ -258,7 +258,7 @@ def test_accounts_log_in_with_their_passwords(staff: User, backup: Path) -> None
 def test_who_is_logged_in_and_the_secret_key_stay_out(
     staff_client: object, recognizer: Recognizer, backup: Path
 ) -> None:
-    recoverup(backup)
+    take_backup(backup)
 
     text = (backup / ROWS).read_text()
     assert "sessions." not in text
@@ -268,20 +268,20 @@ def test_who_is_logged_in_and_the_secret_key_stay_out(
 def test_a_backup_of_a_local_store_goes_into_s3_and_back(
     everything: Recognizer, backup: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    before = recoverup(backup)
+    before = take_backup(backup)
     call_command("flush", "--no-input", verbosity=0)
     request.getfixturevalue("_in_s3")
 
     restore_backup(backup)
 
-    after = recoverup(tmp_path / "again")
+    after = take_backup(tmp_path / "again")
     assert (after.num_files, after.num_bytes, after.unsound) == (before.num_files, before.num_bytes, [])
     assert not any((tmp_path / "data" / "cache").rglob("*.webp"))
 
 
 # --- work that was going on
 def test_a_run_that_was_training_is_queued_again_with_its_checkpoints(everything: Recognizer, backup: Path) -> None:
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
 
     restore_backup(backup)
@@ -294,7 +294,7 @@ def test_a_run_that_was_training_is_queued_again_with_its_checkpoints(everything
 
 def test_a_run_that_was_to_be_cancelled_has_ended(recognizer: Recognizer, backup: Path) -> None:
     working_run(recognizer, cancel_requested=True)
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
 
     restore_backup(backup)
@@ -303,7 +303,7 @@ def test_a_run_that_was_to_be_cancelled_has_ended(recognizer: Recognizer, backup
 
 
 def test_an_import_that_was_being_read_waits_again(everything: Recognizer, backup: Path) -> None:
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
 
     restore_backup(backup)
@@ -334,7 +334,7 @@ def test_a_backup_fits_together_while_pictures_come_and_go(
     with coming_and_going(recognizer) as changes:
         for number in range(8):
             seen = len(changes)
-            made = recoverup(tmp_path / str(number))
+            made = take_backup(tmp_path / str(number))
 
             assert len(changes) > seen
             assert made.unsound == []
@@ -383,7 +383,7 @@ def test_a_killed_backup_is_never_mistaken_for_one(
         kill(process)
 
     assert not backup.exists()
-    recoverup(backup)
+    take_backup(backup)
     assert is_whole(backup)
     assert not partial.exists()
 
@@ -408,7 +408,7 @@ def test_a_killed_restore_can_be_run_again(
     version: ModelVersion, add_pictures: AddPictures, backup: Path, empty_machine: dict[str, str]
 ) -> None:
     add_pictures(version.recognizer, count=20)
-    num_files = recoverup(backup).num_files
+    num_files = take_backup(backup).num_files
     manage("migrate", "-v0", **empty_machine)
     elsewhere = Path(empty_machine["DATA_DIR"])
     with closing(sqlite3.connect(elsewhere / "discern.sqlite3", isolation_level=None)) as other:
@@ -422,7 +422,7 @@ def test_a_killed_restore_can_be_run_again(
 
 # --- refused
 def test_a_flipped_bit_is_noticed_before_anything_is_written(version: ModelVersion, backup: Path) -> None:
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
     (h5,) = (backup / FILES).rglob("network.h5")
     data = bytearray(h5.read_bytes())
@@ -438,7 +438,7 @@ def test_a_flipped_bit_is_noticed_before_anything_is_written(version: ModelVersi
 
 @pytest.mark.parametrize("name", [ROWS, DESCRIPTION, SUMS])
 def test_a_backup_without_one_of_its_files_is_refused(recognizer: Recognizer, backup: Path, name: str) -> None:
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
     (backup / name).unlink()
 
@@ -450,7 +450,7 @@ def test_a_list_of_hashes_that_is_too_short_is_refused(
     recognizer: Recognizer, add_pictures: AddPictures, backup: Path
 ) -> None:
     add_pictures(recognizer, count=2)
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
     lines = (backup / SUMS).read_text().splitlines(keepends=True)
     (backup / SUMS).write_text("".join(line for line in lines if line != lines[1]))
@@ -460,7 +460,7 @@ def test_a_list_of_hashes_that_is_too_short_is_refused(
 
 
 def test_a_row_that_does_not_fit_leaves_the_database_empty(everything: Recognizer, backup: Path) -> None:
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
     whole = (backup / ROWS).read_text()
     (backup / ROWS).write_text(whole.replace('"state": "training"', '"state": "dreaming"'))
@@ -476,7 +476,7 @@ def test_a_row_that_does_not_fit_leaves_the_database_empty(everything: Recognize
 
 
 def test_an_installation_in_use_is_never_written_over(version: ModelVersion, staff: User, backup: Path) -> None:
-    recoverup(backup)
+    take_backup(backup)
 
     with pytest.raises(CommandError, match=r"holds .*1 recognizers.*1 users"):
         call_command("restore", backup)
@@ -488,7 +488,7 @@ def test_a_folder_that_is_no_backup_is_named(tmp_path: Path) -> None:
 
 
 def test_a_backup_of_a_newer_version_is_refused_with_both_named(recognizer: Recognizer, backup: Path) -> None:
-    recoverup(backup)
+    take_backup(backup)
     empty_the_installation()
     described = json.loads((backup / DESCRIPTION).read_text())
     described["discern"] = "9.0"
@@ -520,7 +520,7 @@ def test_a_folder_with_something_in_it_is_left_alone(recognizer: Recognizer, bac
 def test_an_empty_folder_is_taken(recognizer: Recognizer, backup: Path) -> None:
     backup.mkdir()
 
-    recoverup(backup)
+    take_backup(backup)
 
     assert is_whole(backup)
 
@@ -546,7 +546,7 @@ def test_a_lost_picture_is_named_and_the_rest_is_kept(
     lost, kept = add_pictures(recognizer, count=2)
     lost.path.unlink()
 
-    made = recoverup(backup)
+    made = take_backup(backup)
 
     assert made.unsound == [lost.file]
     assert (backup / FILES / kept.file).is_file()
@@ -557,7 +557,7 @@ def test_a_lost_picture_is_named_and_the_rest_is_kept(
 def test_a_backup_from_before_the_latest_tables_is_migrated(
     version: ModelVersion, backup: Path, empty_machine: dict[str, str]
 ) -> None:
-    recoverup(backup)
+    take_backup(backup)
     make_it_older(backup)
 
     manage("restore", backup, **empty_machine)

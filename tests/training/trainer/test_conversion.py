@@ -33,7 +33,7 @@ def answers_of(network: Any) -> np.ndarray:
     return np.asarray(network(PIXELS.astype(np.float32), training=False))
 
 
-def test_the_twin_gives_the_same_probabilities_and_the_features_beside_them(tmp_path: Path) -> None:
+def test_the_serving_model_gives_the_same_probabilities_and_the_features_beside_them(tmp_path: Path) -> None:
     import openvino as ov
 
     from training.trainer.conversion import make_serving_model
@@ -69,14 +69,14 @@ def test_where_only_the_last_layer_learned_it_is_put_on_the_body_converted_befor
     assert (outputs["feature_maps"].shape, outputs["features"].shape) == ((1, 5, 5, 8), (1, 8))
 
 
-def test_a_twin_of_another_network_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.artifacts import serving_model
+def test_a_serving_model_of_another_network_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.trainer import conversion
 
-    network, convert, other = build(seed=1), serving_model._convert, build(seed=2)
-    monkeypatch.setattr(serving_model, "_convert", lambda network, folder: convert(other, folder))
+    network, convert, other = build(seed=1), conversion._convert, build(seed=2)
+    monkeypatch.setattr(conversion, "_convert", lambda network, folder: convert(other, folder))
 
     with pytest.raises(ServingModelDiffers, match="differs from the H5"):
-        serving_model.make_serving_model(network, tmp_path, PIXELS, answers_of(network))
+        conversion.make_serving_model(network, tmp_path, PIXELS, answers_of(network))
 
 
 def test_a_full_disk_is_called_so_and_nothing_is_left(tmp_path: Path, small_disk: Path) -> None:
@@ -92,22 +92,22 @@ def test_a_full_disk_is_called_so_and_nothing_is_left(tmp_path: Path, small_disk
     assert [each.name for each in small_disk.iterdir()] == ["filler"]
 
 
-def test_a_disk_that_is_full_once_the_twin_is_written_keeps_the_older_twin(
+def test_a_disk_that_is_full_once_the_serving_model_is_written_keeps_the_older_serving_model(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.artifacts import serving_model
+    from training.trainer import conversion
 
-    network, convert = build(), serving_model._convert
-    older = serving_model.make_serving_model(network, small_disk, PIXELS, answers_of(network))
+    network, convert = build(), conversion._convert
+    older = conversion.make_serving_model(network, small_disk, PIXELS, answers_of(network))
 
     def convert_and_fill(network: Any, folder: Path) -> Any:
         model = convert(network, folder)
         fill(small_disk)
         return model
 
-    monkeypatch.setattr(serving_model, "_convert", convert_and_fill)
+    monkeypatch.setattr(conversion, "_convert", convert_and_fill)
     with pytest.raises(OSError, match="No space left"):
-        serving_model.make_serving_model(network, small_disk, PIXELS, answers_of(network))
+        conversion.make_serving_model(network, small_disk, PIXELS, answers_of(network))
 
     assert sorted(each.name for each in small_disk.iterdir()) == ["filler", *sorted(SERVING_MODEL_NAMES)]
     check_files(list(older.paths), older.sha256)
@@ -116,20 +116,20 @@ def test_a_disk_that_is_full_once_the_twin_is_written_keeps_the_older_twin(
 def test_what_goes_wrong_on_a_disk_with_room_is_not_called_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.artifacts import serving_model
+    from training.trainer import conversion
 
-    monkeypatch.setattr(serving_model, "_convert", Mock(side_effect=RuntimeError("unknown layer")))
+    monkeypatch.setattr(conversion, "_convert", Mock(side_effect=RuntimeError("unknown layer")))
 
     with pytest.raises(RuntimeError, match="unknown layer"):
-        serving_model.make_serving_model(build(), tmp_path, PIXELS, PIXELS)
+        conversion.make_serving_model(build(), tmp_path, PIXELS, PIXELS)
 
 
-def test_a_network_that_answers_not_a_number_has_no_twin(tmp_path: Path) -> None:
-    from training.artifacts import serving_model
+def test_a_network_that_answers_not_a_number_has_no_serving_model(tmp_path: Path) -> None:
+    from training.trainer import conversion
 
     network = build()
     probabilities = network.get_layer("probabilities")
     probabilities.set_weights([np.full_like(each, np.nan) for each in probabilities.get_weights()])
 
     with pytest.raises(ServingModelDiffers, match="nan"):
-        serving_model.make_serving_model(network, tmp_path, PIXELS, answers_of(network))
+        conversion.make_serving_model(network, tmp_path, PIXELS, answers_of(network))
