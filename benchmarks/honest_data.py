@@ -34,7 +34,7 @@ from PIL import Image, ImageOps
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 django.setup()
 
-from training.data.images import fingerprint_of  # noqa: E402
+from training.data.images import perceptual_hashes_of  # noqa: E402
 from training.data.near_duplicates import Groups, Link, Looked, joined, near_duplicates  # noqa: E402
 from training.data.splitting import Sample, Shares, split  # noqa: E402
 
@@ -75,7 +75,7 @@ def plant(files: list[Path], count: int, folder: Path, chance: random.Random) ->
 
 def looked(paths: list[Path]) -> list[Looked]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        prints = list(pool.map(fingerprint_of, paths))
+        prints = list(pool.map(perceptual_hashes_of, paths))
     sides = [min(Image.open(path).size) for path in paths]
     return [Looked(*each) for each in zip(paths, sides, prints, strict=True)]
 
@@ -182,7 +182,7 @@ def speed(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         planted, _ = plant(files, 2500, Path(name), chance)
         paths = [*files[:7500], *planted]
-        with timed(f"fingerprints of {len(paths)} pictures, taken when they come in"):
+        with timed(f"perceptual hashes of {len(paths)} pictures, taken when they come in"):
             ready = looked(paths)
         with timed("near-duplicates among them"):
             links = near_duplicates(ready)

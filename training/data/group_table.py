@@ -16,7 +16,7 @@ NAME = "groups.csv"
 MAX_SOURCE = 255  # characters
 
 
-class Sources:
+class GroupTable:
     """The object that each picture shows, by its file's name alone or together with its class folder's."""
 
     def __init__(self, rows: Iterable[tuple[str, str, str]]) -> None:
@@ -25,7 +25,7 @@ class Sources:
         self.met: set[tuple[str, str]] = set()
 
     @classmethod
-    def read(cls, text: str) -> Sources:
+    def read(cls, text: str) -> GroupTable:
         """From CSV with the columns file, group and, where files of two classes share a name, class.
 
         Raises: UnreadableArchive if a column is missing.
@@ -65,7 +65,7 @@ def _keys(member: Member) -> tuple[tuple[str, str], ...]:
     return (member.class_name, name), ("", name)
 
 
-def with_sources(members: list[Member], table: Callable[[], bytes] | None = None) -> tuple[list[Member], Sources]:
+def look_up_groups(members: list[Member], table: Callable[[], bytes] | None = None) -> tuple[list[Member], GroupTable]:
     """The pictures of an upload, each with the object it shows, and the table they were looked up in.
 
     Args:
@@ -75,8 +75,8 @@ def with_sources(members: list[Member], table: Callable[[], bytes] | None = None
     found = next((each for each in members if _is_table(each)), None)
     pictures = [each for each in members if not _is_table(each)]
     read = table or (found.read if found else None)
-    sources = Sources.read(_decoded(read())) if read else Sources([])
-    return [replace(each, source=sources.of(each)) for each in pictures], sources
+    groups = GroupTable.read(_decoded(read())) if read else GroupTable([])
+    return [replace(each, source=groups.of(each)) for each in pictures], groups
 
 
 def _is_table(member: Member) -> bool:

@@ -45,7 +45,7 @@ class Ingested:
     sha256: str  # of size and pixels: the same picture in another file has the same
     width: int
     height: int
-    fingerprint: str = ""  # perceptual hashes, by which near-duplicates are found
+    perceptual_hashes: str = ""  # perceptual hashes, by which near-duplicates are found
 
 
 def ingest(source: Source) -> Ingested:
@@ -59,7 +59,7 @@ def ingest(source: Source) -> Ingested:
     kept = io.BytesIO()
     picture.save(kept, "WEBP", lossless=True, quality=20, method=0)  # for lossless, quality is effort
     digest = hashlib.sha256(f"{picture.width}x{picture.height}:".encode() + picture.tobytes())
-    return Ingested(kept.getvalue(), digest.hexdigest(), *picture.size, fingerprint=_fingerprint(picture))
+    return Ingested(kept.getvalue(), digest.hexdigest(), *picture.size, perceptual_hashes=_hashed(picture))
 
 
 def encoded_png(pixels: Pixels) -> bytes:
@@ -108,14 +108,14 @@ def load_small(source: Source, image_size: int, *, through: int) -> Pixels:
     return np.asarray(small.resize((image_size, image_size), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
-def fingerprint_of(source: Source) -> str:
+def perceptual_hashes_of(source: Source) -> str:
     """The perceptual hashes of a picture, as `ingest` takes them. Raises: UnreadablePicture."""
-    return _fingerprint(open_picture(source))
+    return _hashed(open_picture(source))
 
 
-def _fingerprint(picture: Image.Image) -> str:
+def _hashed(picture: Image.Image) -> str:
     grey = picture.convert("L").resize((perceptual_hashes.SIDE, perceptual_hashes.SIDE), Image.Resampling.BILINEAR)
-    return perceptual_hashes.fingerprint(np.asarray(grey, dtype=np.uint8))
+    return perceptual_hashes.hash_picture(np.asarray(grey, dtype=np.uint8))
 
 
 def open_picture(source: Source) -> Image.Image:

@@ -45,7 +45,7 @@ class Looked(NamedTuple):
 
     path: Path
     side: int  # the smaller one, in pixels
-    fingerprint: str
+    perceptual_hashes: str
     is_fresh: bool = True  # it has been compared with none
 
 
@@ -53,7 +53,7 @@ def near_duplicates(pictures: Sequence[Looked], advance: Callable[[float], objec
     """Links between pictures that are near-duplicates, the surest first; at least one of each pair is fresh."""
     if not pictures:
         return []
-    hashes = perceptual_hashes.read([each.fingerprint for each in pictures])
+    hashes = perceptual_hashes.read([each.perceptual_hashes for each in pictures])
     pairs = perceptual_hashes.candidates(hashes, np.array([each.is_fresh for each in pictures]))
     return sorted(_links(pictures, pairs, _differences(pictures, pairs, advance)))
 

@@ -1,4 +1,4 @@
-"""A picture's fingerprint: perceptual hashes of it, of its mirror image and of crops of it, in one string.
+"""A picture's perceptual hashes, together in one string: of it, of its mirror image and of crops of it.
 
 The hash is pHash (Zauner 2010, as the imagehash library computes it): the signs of the 64 lowest frequencies.
 """
@@ -33,7 +33,7 @@ class Pairs(NamedTuple):
     is_mirrored: NDArray[np.bool_]  # the mirror image of the second resembles the first
 
 
-def fingerprint(luma: NDArray[np.uint8]) -> str:
+def hash_picture(luma: NDArray[np.uint8]) -> str:
     """The hashes of a grey picture of shape (SIDE, SIDE), as hexadecimal digits."""
     import imagehash  # a fifth of a second, only where pictures come in
 
@@ -44,10 +44,10 @@ def fingerprint(luma: NDArray[np.uint8]) -> str:
     return "".join(str(imagehash.phash(Image.fromarray(np.ascontiguousarray(view)))) for view in views)
 
 
-def read(fingerprints: Sequence[str]) -> Hashes:
-    """The bits of many fingerprints."""
-    raw = bytes.fromhex("".join(fingerprints))
-    bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).reshape(len(fingerprints), HASHES, BITS)
+def read(written: Sequence[str]) -> Hashes:
+    """The bits of the hashes of many pictures."""
+    raw = bytes.fromhex("".join(written))
+    bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).reshape(len(written), HASHES, BITS)
     hashes: Hashes = bits.astype(np.float32) * np.float32(2) - np.float32(1)
     return hashes
 

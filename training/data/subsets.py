@@ -11,7 +11,7 @@ from training.data.manifest import Manifest
 from training.data.splitting import Split
 
 
-def sample(manifest: Manifest, most: Mapping[Split, int]) -> Manifest:
+def subset(manifest: Manifest, most: Mapping[Split, int]) -> Manifest:
     """At most so many pictures of each side, evenly from what is in order of the classes: each has its share.
 
     Args:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.db import transaction
 
-from training.data.images import fingerprint_of
+from training.data.images import perceptual_hashes_of
 from training.data.near_duplicates import Groups, Link, Looked, joined, near_duplicates
 from training.models import Picture, Recognizer
 
@@ -29,20 +29,23 @@ def group_pictures(recognizer: Recognizer, advance: Callable[[float], object] = 
     pictures = list(recognizer.pictures.order_by("pk"))
     if all(each.group for each in pictures):
         return
-    _keep_fingerprints([each for each in pictures if not each.fingerprint])
-    looked = [Looked(each.path, min(each.width, each.height), each.fingerprint, not each.group) for each in pictures]
+    _keep_perceptual_hashes([each for each in pictures if not each.perceptual_hashes])
+    looked = [
+        Looked(each.path, min(each.width, each.height), each.perceptual_hashes, not each.group) for each in pictures
+    ]
     links = near_duplicates(looked, advance)
     with transaction.atomic():
         Recognizer.objects.select_for_update().get(pk=recognizer.pk)
         _keep_groups(pictures, links)
 
 
-def _keep_fingerprints(pictures: list[Picture]) -> None:
-    """Those taken in before there were fingerprints get theirs."""
+def _keep_perceptual_hashes(pictures: list[Picture]) -> None:
+    """Those taken in before there were perceptual hashes get theirs."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for picture, found in zip(pictures, pool.map(lambda each: fingerprint_of(each.path), pictures), strict=True):
-            picture.fingerprint = found
-    Picture.objects.bulk_update(pictures, ["fingerprint"], batch_size=ROWS_AT_ONCE)
+        hashed = pool.map(lambda each: perceptual_hashes_of(each.path), pictures)
+        for picture, found in zip(pictures, hashed, strict=True):
+            picture.perceptual_hashes = found
+    Picture.objects.bulk_update(pictures, ["perceptual_hashes"], batch_size=ROWS_AT_ONCE)
 
 
 def _keep_groups(pictures: list[Picture], links: list[Link]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from training import storage
 from training.data.archives import zip_members
-from training.data.group_table import with_sources
+from training.data.group_table import look_up_groups
 from training.data.members import ReportLine
 from training.errors import LeaseLost, TrainingError
 from training.library.duplicates import group_pictures
@@ -27,10 +27,10 @@ def read_archive(row: PictureImport) -> None:
     """Read a claimed import's zip, and end it with its report or with why that could not be. Raises: LeaseLost."""
     try:
         with zip_members(storage.local_path(row.archive)) as members:
-            pictures, sources = with_sources(members)
+            pictures, table = look_up_groups(members)
             outlasting(lambda: row.advance(num_files=len(pictures), num_read=0))
             lines = list(_told(row, _taken_before(row, add_pictures(row.recognizer, pictures, row.started_by))))
-        outlasting(lambda: row.finish([*lines, *sources.unmet()]))
+        outlasting(lambda: row.finish([*lines, *table.unmet()]))
     except LeaseLost:
         raise
     except Exception as error:

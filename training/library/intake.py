@@ -60,7 +60,7 @@ def add_picture(
         sha256=ingested.sha256,
         width=ingested.width,
         height=ingested.height,
-        fingerprint=ingested.fingerprint,
+        perceptual_hashes=ingested.perceptual_hashes,
         source=source,
         original_name=name[-255:],
         added_by=by,

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
         migrations.RenameField("modelversion", "twin_sha256", "serving_model_sha256"),
         migrations.RenameField("modelversion", "twin_difference", "serving_model_difference"),
         migrations.RenameField("modelversion", "answers_sha256", "predictions_sha256"),
+        migrations.RenameField("picture", "fingerprint", "perceptual_hashes"),
         migrations.AddField("modelversion", "layout", models.PositiveSmallIntegerField(default=1)),
         migrations.AlterField("modelversion", "layout", models.PositiveSmallIntegerField(default=2)),
         migrations.AddField("pictureimport", "cancel_requested", models.BooleanField(default=False)),

@@ -30,7 +30,7 @@ class Picture(models.Model):
     height = models.PositiveIntegerField()
     original_name = models.CharField(max_length=255)
     source = models.CharField(max_length=255, blank=True)  # the object or photo it shows, where the import said so
-    fingerprint = models.CharField(max_length=255, blank=True)  # perceptual hashes; empty where not computed yet
+    perceptual_hashes = models.CharField(max_length=255, blank=True)  # perceptual hashes; empty where not computed yet
     group = models.CharField(max_length=64, blank=True, db_index=True)  # of near-duplicates; empty where not looked for
     split = models.CharField(max_length=10, blank=True)  # train, validation or test; it stays on its side
     is_label_confirmed = models.BooleanField(default=False)  # a person looked at it: no suspect any more

@@ -19,7 +19,7 @@ from training import storage
 from training.config import TrainingConfig
 from training.data.images import load_pixels
 from training.data.manifest import Manifest, make_manifest
-from training.data.subsets import sample
+from training.data.subsets import subset
 from training.hardware import available_bytes
 from training.library.manifests import shares_of
 from training.models import Job
@@ -72,7 +72,7 @@ def _manifest(job: Job) -> Manifest:
 
 
 def _few(manifest: Manifest, config: TrainingConfig) -> Manifest:
-    return sample(manifest, {"train": min(STEPS * config.batch_size, 2 * STEPS * 32), "validation": VALIDATED})
+    return subset(manifest, {"train": min(STEPS * config.batch_size, 2 * STEPS * 32), "validation": VALIDATED})
 
 
 def rehearse(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> Rehearsed:

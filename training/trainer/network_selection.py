@@ -24,7 +24,7 @@ from training.config.presets import preset_config
 from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.splitting import Split
-from training.data.subsets import sample
+from training.data.subsets import subset
 from training.errors import WeightsNotFound
 from training.messages import N_, Sentence
 from training.runs.requests import without_mirroring
@@ -100,7 +100,7 @@ def race(
     """
     start_afresh(config.seed)
     device = prepare_device(config.precision)
-    some = sample(manifest, MOST_PICTURES)
+    some = subset(manifest, MOST_PICTURES)
     kept = {"seed": config.seed, "precision": config.precision}
     settings = partial(preset_config, preset, num_pictures=manifest.count("train"), side=side)
     pretrained, scratch = (settings(name).changed(kept) for name in ("mobilenetv2", "cnn"))

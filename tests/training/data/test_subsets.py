@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from training.data.manifest import Manifest, make_manifest
-from training.data.subsets import sample
+from training.data.subsets import subset
 
 
 def manifest() -> Manifest:
@@ -13,7 +13,7 @@ def manifest() -> Manifest:
 
 
 def test_a_sample_has_each_class_in_its_share() -> None:
-    some = sample(manifest(), {"train": 20, "validation": 10})
+    some = subset(manifest(), {"train": 20, "validation": 10})
 
     assert Counter((each.split, each.label) for each in some.entries) == {
         ("train", 0): 10,
@@ -26,4 +26,4 @@ def test_a_sample_has_each_class_in_its_share() -> None:
 def test_a_side_with_fewer_pictures_is_taken_whole() -> None:
     whole = manifest()
 
-    assert sample(whole, {"train": 10_000}).count("train") == whole.count("train")
+    assert subset(whole, {"train": 10_000}).count("train") == whole.count("train")

@@ -99,13 +99,13 @@ def test_what_the_import_said_are_two_objects_stays_apart(recognizer: Recognizer
 
 def test_pictures_from_before_there_were_fingerprints_get_theirs(recognizer: Recognizer) -> None:
     picture = add(recognizer, scene(1))
-    kept = picture.fingerprint
-    recognizer.pictures.update(fingerprint="")
+    kept = picture.perceptual_hashes
+    recognizer.pictures.update(perceptual_hashes="")
 
     groups(recognizer)
 
     picture.refresh_from_db()
-    assert picture.fingerprint == kept
+    assert picture.perceptual_hashes == kept
 
 
 def test_nothing_is_looked_at_twice(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training.data.archives import zip_members
-from training.data.group_table import NAME, Sources, with_sources
+from training.data.group_table import NAME, GroupTable, look_up_groups
 from training.data.members import Member, ReportLine, folder_members
 from training.errors import UnreadableArchive
 from training.library.duplicates import group_pictures
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with _opened(options["path"]) as members:
-            pictures, sources = _with_sources(members, options["groups"])
+            pictures, groups = _with_table(members, options["groups"])
             recognizer = _create(options["slug"]) if options["create"] else _find(options["slug"])
             progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
             lines: list[ReportLine] = []
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 progress.show(f"{len(lines)} of {len(pictures)}")
             progress.end()
         self._report(lines)
-        unmet = list(sources.unmet())
+        unmet = list(groups.unmet())
         for line in unmet[:MOST_NAMED]:
             self.stdout.write(f"{line.name}: {line.reason}")
         if len(unmet) > MOST_NAMED:
@@ -65,9 +65,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(lines) - len(refused)} taken, {len(refused)} refused")
 
 
-def _with_sources(members: list[Member], table: Path | None) -> tuple[list[Member], Sources]:
+def _with_table(members: list[Member], table: Path | None) -> tuple[list[Member], GroupTable]:
     try:
-        return with_sources(members, table.read_bytes if table else None)
+        return look_up_groups(members, table.read_bytes if table else None)
     except OSError as error:
         raise CommandError(f"{table} cannot be read: {error.strerror}") from error
     except UnreadableArchive as error:
