@@ -56,11 +56,11 @@ def figures_of(answers: Answers) -> Figures:
     )
 
 
-def parted_anew(answers: Answers, chance: np.random.Generator) -> Answers:
+def parted_anew(answers: Answers, rng: np.random.Generator) -> Answers:
     """The same pictures, each kind as many as before, but which is which is drawn."""
     labels = np.concatenate([answers.labels, answers.validation_labels])
     probabilities = np.concatenate([answers.probabilities, answers.validation_probabilities])
-    order = chance.permutation(len(labels))
+    order = rng.permutation(len(labels))
     test, validation = np.split(order, [len(answers.labels)])
     return Answers(answers.sha256, labels[test], probabilities[test], labels[validation], probabilities[validation])
 
@@ -81,8 +81,8 @@ def main(paths: list[Path]) -> None:
     print("pictures  accuracy  temperature  ECE before   after  by chance  after*  coverage  size  coverage*  file")
     all_answers = [read_answers(path.read_bytes()) for path in paths]
     for path, answers in zip(paths, all_answers, strict=True):
-        own, chance = figures_of(answers), np.random.default_rng(0)
-        drawn = [figures_of(parted_anew(answers, chance)) for _ in range(PARTINGS)]
+        own, rng = figures_of(answers), np.random.default_rng(0)
+        drawn = [figures_of(parted_anew(answers, rng)) for _ in range(PARTINGS)]
         error = np.mean([each.error_after for each in drawn])
         coverage = np.mean([each.coverage for each in drawn])
         print(

@@ -36,23 +36,23 @@ django.setup()
 
 from training.data.images import perceptual_hashes_of  # noqa: E402
 from training.data.near_duplicates import Groups, Link, Looked, joined, near_duplicates  # noqa: E402
-from training.data.splitting import Sample, Shares, split  # noqa: E402
+from training.data.splitting import Sample, Shares  # noqa: E402
 
 SYSTEMS = ("garbage", "animals", "pets", "eye", "rice", "traffic_signs", "mnist")
 CHANGES = ("smaller", "compressed", "cut", "mirrored")
 SHARE_WRONG, SHARE_LOOKED_AT = 0.05, 0.08
 
 
-def changed(picture: Image.Image, changes: tuple[str, ...], chance: random.Random) -> Image.Image:
+def changed(picture: Image.Image, changes: tuple[str, ...], rng: random.Random) -> Image.Image:
     if "cut" in changes:
         width, height = (round(0.95 * side) for side in picture.size)
-        left, top = chance.randint(0, picture.width - width), chance.randint(0, picture.height - height)
+        left, top = rng.randint(0, picture.width - width), rng.randint(0, picture.height - height)
         picture = picture.crop((left, top, left + width, top + height))
     if "mirrored" in changes:
         picture = ImageOps.mirror(picture)
     if "smaller" in changes:
-        scale = chance.uniform(0.5, 0.8)
-        resampling = chance.choice([Image.Resampling.BILINEAR, Image.Resampling.LANCZOS])
+        scale = rng.uniform(0.5, 0.8)
+        resampling = rng.choice([Image.Resampling.BILINEAR, Image.Resampling.LANCZOS])
         picture = picture.resize([max(8, round(side * scale)) for side in picture.size], resampling)
     if "compressed" in changes:
         file = io.BytesIO()
@@ -61,13 +61,13 @@ def changed(picture: Image.Image, changes: tuple[str, ...], chance: random.Rando
     return picture
 
 
-def plant(files: list[Path], count: int, folder: Path, chance: random.Random) -> tuple[list[Path], list[str]]:
+def plant(files: list[Path], count: int, folder: Path, rng: random.Random) -> tuple[list[Path], list[str]]:
     """Changed copies of the first files: every other with all changes, the rest with one each."""
     paths, kinds = [], []
     for number, file in enumerate(files[:count]):
         single = CHANGES[number // 2 % len(CHANGES)]
         path = folder / f"{number}.png"
-        changed(Image.open(file).convert("RGB"), CHANGES if number % 2 else (single,), chance).save(path)
+        changed(Image.open(file).convert("RGB"), CHANGES if number % 2 else (single,), rng).save(path)
         paths.append(path)
         kinds.append("all at once" if number % 2 else single)
     return paths, kinds
@@ -93,11 +93,11 @@ def known_groups(folder: Path) -> dict[Path, str]:
 def duplicates(folder: Path) -> None:
     known = known_groups(folder)
     for system in SYSTEMS:
-        chance = random.Random(1)
+        rng = random.Random(1)
         files = sorted((folder / system).rglob("*.jpg"))
-        chance.shuffle(files)
+        rng.shuffle(files)
         with tempfile.TemporaryDirectory() as name:
-            planted, kinds = plant(files, len(files) // 3, Path(name), chance)
+            planted, kinds = plant(files, len(files) // 3, Path(name), rng)
             groups, links = grouped([*files, *planted])
         is_found = [groups.find(number) == groups.find(len(files) + number) for number in range(len(planted))]
         share = {
@@ -137,7 +137,7 @@ def agreement(folder: Path) -> None:
         )
         for title, names in (("ours", ours), ("groups.csv as source", theirs)):
             samples = [Sample(str(f), str(f), f.parent.name, str(n)) for f, n in zip(files, names, strict=True)]
-            sides = split(samples, Shares())
+            sides = assign_splits(samples, Shares())
             apart = pairs(names) - pairs(zip(names, sides, strict=True))
             counts = Counter(sides)
             print(f"  split by {title}: {dict(counts)}, {apart} pairs of a group on two sides", flush=True)
@@ -161,10 +161,10 @@ def labels(folder: Path) -> None:
     for title, features_of in ((kind, imagenet), ("pixels", review._plain_features)):
         features = reduced(np.concatenate([features_of(batch) for batch in batches]))
         for seed in (1, 2, 3):
-            chance = np.random.default_rng(seed)
-            wrong = chance.choice(len(true), round(SHARE_WRONG * len(true)), replace=False)
+            rng = np.random.default_rng(seed)
+            wrong = rng.choice(len(true), round(SHARE_WRONG * len(true)), replace=False)
             given = true.copy()
-            given[wrong] = (given[wrong] + chance.integers(1, len(keys), len(wrong))) % len(keys)
+            given[wrong] = (given[wrong] + rng.integers(1, len(keys), len(wrong))) % len(keys)
             began = time.monotonic()
             found = suspects(given, out_of_fold(features, given, names))
             first = [each.position for each in found[: round(SHARE_LOOKED_AT * len(true))]]
@@ -176,11 +176,11 @@ def labels(folder: Path) -> None:
 
 
 def speed(folder: Path) -> None:
-    chance = random.Random(1)
+    rng = random.Random(1)
     files = sorted(file for system in SYSTEMS for file in (folder / system).rglob("*.jpg"))
-    chance.shuffle(files)
+    rng.shuffle(files)
     with tempfile.TemporaryDirectory() as name:
-        planted, _ = plant(files, 2500, Path(name), chance)
+        planted, _ = plant(files, 2500, Path(name), rng)
         paths = [*files[:7500], *planted]
         with timed(f"perceptual hashes of {len(paths)} pictures, taken when they come in"):
             ready = looked(paths)

@@ -54,8 +54,8 @@ def main(foreign: Path, seed: int) -> None:
     files = sorted(foreign.glob("[0-9]/*"))
     labels = np.array([int(file.parent.name) for file in files])
     for title, change in CHANGES.items():
-        chance = random.Random(0)
-        changed = (change(Image.open(file).convert("L"), chance) for file in files)
+        rng = random.Random(0)
+        changed = (change(Image.open(file).convert("L"), rng) for file in files)
         size = (config.image_size, config.image_size)
         pixels = np.stack([np.asarray(each.convert("RGB").resize(size, Image.Resampling.BILINEAR)) for each in changed])
         answers = network.predict(pixels, batch_size=256, verbose=0).argmax(axis=1)
@@ -80,11 +80,11 @@ def placed(picture: Image.Image, scale: float, right: int, down: int) -> Image.I
     return frame
 
 
-def on_canvas(picture: Image.Image, chance: random.Random) -> Image.Image:
+def on_canvas(picture: Image.Image, rng: random.Random) -> Image.Image:
     """Dark round strokes of several widths on white, as the page's canvas gives them."""
     smooth = picture.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(5))
     stroke = smooth.point(lambda value: 255 if value > 100 else 0).resize((CANVAS // 2, CANVAS // 2))
-    thick = stroke.filter(ImageFilter.MaxFilter(chance.choice([1, 3, 5, 7])))
+    thick = stroke.filter(ImageFilter.MaxFilter(rng.choice([1, 3, 5, 7])))
     return ImageOps.invert(thick.filter(ImageFilter.GaussianBlur(1)).resize((CANVAS, CANVAS)))
 
 

@@ -17,11 +17,11 @@ SHAPES = ("circle", "square")
 
 def draw(shape: str, number: int, *, side: int = 40) -> Image.Image:
     """One picture of a shape; the number says which, and no two numbers give the same pixels."""
-    chance = random.Random(f"{shape}{number}")
-    picture = Image.new("RGB", (side, side), tuple(chance.randrange(0, 70) for _ in range(3)))
-    left, top = (chance.randrange(2, side // 3) for _ in range(2))
-    size = chance.randrange(side // 2, side * 2 // 3)
-    colour = tuple(chance.randrange(150, 256) for _ in range(3))
+    rng = random.Random(f"{shape}{number}")
+    picture = Image.new("RGB", (side, side), tuple(rng.randrange(0, 70) for _ in range(3)))
+    left, top = (rng.randrange(2, side // 3) for _ in range(2))
+    size = rng.randrange(side // 2, side * 2 // 3)
+    colour = tuple(rng.randrange(150, 256) for _ in range(3))
     pen = ImageDraw.Draw(picture)
     box = (left, top, left + size, top + size)
     pen.ellipse(box, fill=colour) if shape == "circle" else pen.rectangle(box, fill=colour)

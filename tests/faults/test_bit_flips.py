@@ -31,11 +31,11 @@ def flip(path: Path, bit: int) -> None:
 
 def damages(version: ModelVersion, count: int) -> Iterator[str]:
     """Harm one bit at a time, of each file as often as of the others, and mend it before the next."""
-    chance = random.Random(1)
+    rng = random.Random(1)
     files = [version.files.h5, *version.files.serving_model]
     for number in range(count):
         path = files[number % len(files)]
-        bit = chance.randrange(8 * path.stat().st_size)
+        bit = rng.randrange(8 * path.stat().st_size)
         flip(path, bit)
         yield f"bit {bit} of {path.name}"
         flip(path, bit)

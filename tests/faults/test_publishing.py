@@ -36,12 +36,12 @@ def test_a_publishing_that_is_killed_leaves_the_old_version_or_the_new_one(
 ) -> None:
     recognizer = version.recognizer
     make_version(recognizer)
-    chance, number = random.Random(1), rounds(3, 30)
+    rng, number = random.Random(1), rounds(3, 30)
     answered = []
     for _ in range(number):
         publisher = subprocess.Popen([sys.executable, "-c", PUBLISHES], stdout=subprocess.PIPE)
         publisher.stdout.readline()
-        time.sleep(chance.uniform(0, 0.5))
+        time.sleep(rng.uniform(0, 0.5))
         publisher.kill()
         publisher.communicate()
 

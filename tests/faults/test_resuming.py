@@ -58,9 +58,9 @@ def after(seconds: float) -> Callable[[TrainingRun], bool]:
     return is_time
 
 
-def in_a_write(chance: random.Random) -> Callable[[TrainingRun], bool]:
+def in_a_write(rng: random.Random) -> Callable[[TrainingRun], bool]:
     """While a checkpoint is being written, from some epoch on."""
-    epoch = chance.randrange(2, 6)
+    epoch = rng.randrange(2, 6)
 
     def is_time(run: TrainingRun) -> bool:
         if run.epochs_done < epoch:
@@ -68,7 +68,7 @@ def in_a_write(chance: random.Random) -> Callable[[TrainingRun], bool]:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if any(_unfinished(run)):
-                time.sleep(chance.uniform(0, 0.05))
+                time.sleep(rng.uniform(0, 0.05))
                 return True
         return True
 
@@ -89,10 +89,10 @@ def train_and_kill(run: TrainingRun, killer: Killer) -> TrainingRun:
 
 
 def test_a_killed_run_goes_on_and_repeats_at_most_one_epoch(start_run: Callable[..., TrainingRun]) -> None:
-    chance = random.Random(1)
+    rng = random.Random(1)
     number, resumed, repeated = rounds(2, 20), 0, []
     for index in range(number):
-        moment = in_a_write(chance) if index % 2 else after(chance.uniform(0, 1.5))
+        moment = in_a_write(rng) if index % 2 else after(rng.uniform(0, 1.5))
         killer = Killer(moment)
 
         run = train_and_kill(start_run(HEAVY), killer)

@@ -47,7 +47,7 @@ class Watch:
 
 
 def test_every_run_ends_exactly_once_whatever_happens(site: Site, start_run: Callable[..., TrainingRun]) -> None:
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     number, pauses = rounds(4, 100 if connection.vendor == "sqlite" else 50), rounds(6, 12)
     chosen = list(faults.FAULTS) if rounds(0, 1) else ["kill -9 of a worker", "kill -9 of the trainers", "Redis killed"]
     runs = [start_run(publish_when_done=index % 3 == 0) for index in range(number)]
@@ -57,10 +57,10 @@ def test_every_run_ends_exactly_once_whatever_happens(site: Site, start_run: Cal
     watch, made, began = Watch(), Counter(), time.monotonic()
     while watch.look() < number and time.monotonic() - began < 90 * number:
         if time.monotonic() - began < 60 * number:  # then they may end in peace
-            name = chance.choice(chosen)
+            name = rng.choice(chosen)
             made[name] += 1
             faults.FAULTS[name](site)
-        until = time.monotonic() + chance.uniform(0, 2 * pauses)
+        until = time.monotonic() + rng.uniform(0, 2 * pauses)
         while time.monotonic() < until and watch.look() < number:
             time.sleep(1)
     time.sleep(rounds(2, 70))  # whoever wanted to do something to an ended run would have by now

@@ -31,10 +31,10 @@ class Range:
     high: float
     is_log: bool = False
 
-    def draw(self, chance: random.Random) -> float:
+    def draw(self, rng: random.Random) -> float:
         if self.is_log:
-            return math.exp(chance.uniform(math.log(self.low), math.log(self.high)))
-        return chance.uniform(self.low, self.high)
+            return math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        return rng.uniform(self.low, self.high)
 
     def to_dict(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, "is_log": self.is_log}
@@ -49,8 +49,8 @@ class Choices:
 
     values: tuple[Value, ...]
 
-    def draw(self, chance: random.Random) -> Value:
-        return chance.choice(self.values)
+    def draw(self, rng: random.Random) -> Value:
+        return rng.choice(self.values)
 
     def to_dict(self) -> dict[str, Any]:
         return {"choices": list(self.values)}
@@ -235,12 +235,12 @@ def check_possible(space: SearchSpace, base: TrainingConfig) -> None:
     """Raises: WrongConfig if nothing is searched, or nothing of many combinations, with the reason."""
     if not space:
         raise WrongConfig(N_("Nothing is searched. Choose at least one setting."))
-    chance = random.Random(base.seed)  # noqa: S311
+    rng = random.Random(base.seed)  # noqa: S311
     meaningful: set[str] = set()
     reason: WrongConfig | None = None
     for _ in range(DRAWS):
         try:
-            config = combined(base, {name: part.draw(chance) for name, part in space.items()})
+            config = combined(base, {name: part.draw(rng) for name, part in space.items()})
         except WrongConfig as error:
             reason = error
         else:

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.splitting import SPLITS, Sample, Shares, Split, order_of, split
+from training.data.splitting import SPLITS, Sample, Shares, Split, assign_splits, order_of
 from training.errors import TooFewPictures
 from training.messages import N_
 
@@ -82,13 +82,13 @@ def make_manifest(root: Path, pictures: Iterable[tuple[str, ...]], shares: Share
     samples = [Sample(*each) for each in pictures]
     _check_classes(samples)
     samples.sort(key=lambda each: (each.class_name, order_of(each.sha256)))
-    sides = split(samples, shares)
-    _check_sides(sides)
+    splits = assign_splits(samples, shares)
+    _check_splits(splits)
     class_names = sorted({each.class_name for each in samples})
     numbers = {name: number for number, name in enumerate(class_names)}
     entries = [
-        Entry(each.file, each.sha256, numbers[each.class_name], side, each.group)
-        for each, side in zip(samples, sides, strict=True)
+        Entry(each.file, each.sha256, numbers[each.class_name], split, each.group)
+        for each, split in zip(samples, splits, strict=True)
     ]
     return Manifest(str(root), class_names, entries)
 
@@ -115,8 +115,8 @@ def _check_classes(samples: list[Sample]) -> None:
         )
 
 
-def _check_sides(sides: list[Split]) -> None:
-    if set(sides) != set(SPLITS):
+def _check_splits(splits: list[Split]) -> None:
+    if set(splits) != set(SPLITS):
         raise TooFewPictures(
             N_(
                 "Near-duplicates stay together, and so none are left for training, validation or the test. "

@@ -49,7 +49,7 @@ class Unit:
         return self.sizes.total()
 
 
-def split(samples: Sequence[Sample], shares: Shares) -> list[Split]:
+def assign_splits(samples: Sequence[Sample], shares: Shares) -> list[Split]:
     """The side of every picture, in the order of `samples`.
 
     - A picture that has a side stays on it, and new pictures fill the sides that lack some; so what a version was
@@ -81,11 +81,11 @@ def _units(samples: Iterable[Sample]) -> dict[str, Unit]:
 
 
 def _unit(members: list[Sample]) -> Unit:
-    sides = {each.split for each in members} & set(SPLITS)
-    side: Split | None = None
-    if sides:
-        side = next((each for each in SPLITS if sides == {each}), "train")
-    return Unit(order_of(min(each.sha256 for each in members)), Counter(each.class_name for each in members), side)
+    splits = {each.split for each in members} & set(SPLITS)
+    split: Split | None = None
+    if splits:
+        split = next((each for each in SPLITS if splits == {each}), "train")
+    return Unit(order_of(min(each.sha256 for each in members)), Counter(each.class_name for each in members), split)
 
 
 def order_of(sha256: str) -> str:
@@ -96,26 +96,26 @@ def order_of(sha256: str) -> str:
 def _fill(units: list[Unit], shares: Shares) -> None:
     """Give every unit of one class its side."""
     total = sum(unit.size for unit in units)
-    for side, target in zip(HELD_BACK, _targets(total, shares), strict=True):
-        held = [unit for unit in units if unit.split == side]
+    for split, target in zip(HELD_BACK, _targets(total, shares), strict=True):
+        held = [unit for unit in units if unit.split == split]
         count = sum(unit.size for unit in held)
-        for unit in _free(units, side):
+        for unit in _free(units, split):
             if count + unit.size / 2 <= target:
-                unit.split = side
+                unit.split = split
                 count += unit.size
-        if not count and (free := list(_free(units, side))):
-            min(free, key=lambda unit: unit.size).split = side
+        if not count and (free := list(_free(units, split))):
+            min(free, key=lambda unit: unit.size).split = split
     for unit in units:
         unit.split = unit.split or "train"
 
 
-def _free(units: list[Unit], side: Split) -> Iterator[Unit]:
+def _free(units: list[Unit], split: Split) -> Iterator[Unit]:
     """Units without a side that this one may take: some are left for the sides that come after it and have none."""
-    later = {"test": ("validation", "train"), "validation": ("train",)}[side]
+    later = {"test": ("validation", "train"), "validation": ("train",)}[split]
     taken = {unit.split for unit in units}
     needed = sum(each not in taken for each in later)
     free = [unit for unit in units if unit.split is None]
-    if side == "test" and len(free) == 2 and needed == 2:
+    if split == "test" and len(free) == 2 and needed == 2:
         needed = 1  # rather a test without validation
     yield from free[: max(0, len(free) - needed)]
 

@@ -17,7 +17,7 @@ def subset(manifest: Manifest, most: Mapping[Split, int]) -> Manifest:
     Args:
         most: by side; a side that is not named is left out.
     """
-    kept = np.concatenate([_evenly(manifest.positions(side), count) for side, count in most.items()])
+    kept = np.concatenate([_evenly(manifest.positions(split), count) for split, count in most.items()])
     return replace(manifest, entries=[manifest.entries[position] for position in np.sort(kept)])
 
 

@@ -56,7 +56,7 @@ def manifest_of(recognizer: Recognizer) -> Manifest:
         Recognizer.objects.select_for_update().get(pk=recognizer.pk)
         pictures = list(recognizer.pictures.exclude(group="").select_related("label").order_by("pk"))
         manifest = make_manifest(storage.local_path("pictures"), map(_sample_of, pictures), shares_of(recognizer))
-        _keep_sides(pictures, manifest)
+        _keep_splits(pictures, manifest)
     for each in pictures:
         storage.local_path(each.file)
     return manifest
@@ -74,7 +74,7 @@ def planned_manifest(recognizer: Recognizer) -> Manifest:
     return make_manifest(Path(), rows, shares_of(recognizer))
 
 
-def split_anew(recognizer: Recognizer) -> None:
+def make_new_split(recognizer: Recognizer) -> None:
     """Forget every picture's side and group; the next training looks for near-duplicates and splits again.
 
     Versions trained before may have learned from what then is the test: their figures cannot be compared any more.
@@ -91,9 +91,9 @@ def _sample_of(picture: Picture) -> Sample:
     return Sample(file, picture.sha256, picture.label.key, picture.group, picture.split)
 
 
-def _keep_sides(pictures: list[Picture], manifest: Manifest) -> None:
-    sides = {entry.sha256: entry.split for entry in manifest.entries}
-    moved = [each for each in pictures if each.split != sides[each.sha256]]
+def _keep_splits(pictures: list[Picture], manifest: Manifest) -> None:
+    splits = {entry.sha256: entry.split for entry in manifest.entries}
+    moved = [each for each in pictures if each.split != splits[each.sha256]]
     for each in moved:
-        each.split = sides[each.sha256]
+        each.split = splits[each.sha256]
     Picture.objects.bulk_update(moved, ["split"], batch_size=ROWS_AT_ONCE)

@@ -44,10 +44,10 @@ def digit_pictures() -> Iterator[tuple[str, str, bytes]]:
 
     digits = load_digits()
     for number, (ink, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
-        chance = random.Random(number)  # noqa: S311
-        picture = _placed(_drawn(ink, chance.uniform(*PENS)), chance)
+        rng = random.Random(number)  # noqa: S311
+        picture = _placed(_drawn(ink, rng.uniform(*PENS)), rng)
         file = io.BytesIO()
-        (ImageOps.invert(picture) if chance.random() < 0.5 else picture).save(file, "PNG")
+        (ImageOps.invert(picture) if rng.random() < 0.5 else picture).save(file, "PNG")
         yield f"digit-{number:04}.png", str(digit), file.getvalue()
 
 
@@ -62,11 +62,11 @@ def _drawn(ink: NDArray[np.floating[Any]], pen: float) -> Image.Image:
     return Image.fromarray(np.uint8(255 * stroke.clip(0, 1)))
 
 
-def _placed(digit: Image.Image, chance: random.Random) -> Image.Image:
+def _placed(digit: Image.Image, rng: random.Random) -> Image.Image:
     """The digit in a dark square, somewhere near its middle."""
-    side = round(chance.uniform(*HEIGHTS) * 10 / 8)  # with the rim
+    side = round(rng.uniform(*HEIGHTS) * 10 / 8)  # with the rim
     free = SIDE - side
     picture = Image.new("L", (SIDE, SIDE))
-    left, top = (free // 2 + round(chance.uniform(-3, 3)) for _ in range(2))
+    left, top = (free // 2 + round(rng.uniform(-3, 3)) for _ in range(2))
     picture.paste(digit.resize((side, side), Image.Resampling.BOX), (left, top))
     return picture

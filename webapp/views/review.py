@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from training.library.manifests import split_anew
+from training.library.manifests import make_new_split
 from training.models import Job, Picture, Recognizer
 from webapp.forms.review import JudgementForm
 from webapp.guards import StaffRequest, staff_required
@@ -85,6 +85,6 @@ def split(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "review/split.html", {"recognizer": recognizer})
 
-    split_anew(recognizer)
+    make_new_split(recognizer)
     messages.success(request, _("The next training splits all pictures anew."))
     return redirect("review", recognizer.slug)

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.splitting import SPLITS, Sample, Shares, Split, split
+from training.data.splitting import SPLITS, Sample, Shares, Split
 
 SHARES = Shares()
 
@@ -20,7 +20,7 @@ def some(count: int, class_name: str = "cat", *, group: str = "", side: str = ""
 
 def settled(samples: list[Sample], shares: Shares = SHARES) -> list[Sample]:
     """The same pictures with the sides they got."""
-    return [each._replace(split=side) for each, side in zip(samples, split(samples, shares), strict=True)]
+    return [each._replace(split=side) for each, side in zip(samples, assign_splits(samples, shares), strict=True)]
 
 
 def sides(samples: list[Sample]) -> dict[str, str]:
@@ -61,47 +61,47 @@ def test_a_group_is_never_on_two_sides(groups: list[tuple[int, str]], stored: st
 def test_a_group_that_joins_two_sides_moves_to_training() -> None:
     joined = [*some(1, group="same", side="test"), *some(1, group="same", side="validation", first=1)]
 
-    assert set(split([*joined, *some(20, first=2)], SHARES)[:2]) == {"train"}
+    assert set(assign_splits([*joined, *some(20, first=2)], SHARES)[:2]) == {"train"}
 
 
 def test_a_new_near_duplicate_goes_where_its_group_is() -> None:
     group = [*some(1, group="same", side="test"), *some(1, group="same", first=1)]
 
-    assert split([*group, *some(20, first=2)], SHARES)[:2] == ["test", "test"]
+    assert assign_splits([*group, *some(20, first=2)], SHARES)[:2] == ["test", "test"]
 
 
 def test_large_groups_leave_the_shares_about_right() -> None:
     samples = [each for number in range(20) for each in some(30, group=f"{number}", first=30 * number)]
 
-    assert Counter(split(samples, SHARES)) == {"train": 420, "validation": 90, "test": 90}
+    assert Counter(assign_splits(samples, SHARES)) == {"train": 420, "validation": 90, "test": 90}
 
 
 def test_one_huge_group_goes_to_training() -> None:
     samples = [*some(60, group="same"), *some(10, first=60)]
 
-    assert set(split(samples, SHARES)[:60]) == {"train"}
+    assert set(assign_splits(samples, SHARES)[:60]) == {"train"}
 
 
 def test_a_class_of_three_groups_is_on_every_side() -> None:
     samples = [each for number in range(3) for each in some(9, group=f"{number}", first=9 * number)]
 
-    assert set(split(samples, SHARES)) == set(SPLITS)
+    assert set(assign_splits(samples, SHARES)) == set(SPLITS)
 
 
 def test_of_two_groups_one_is_tested() -> None:
     samples = [*some(5, group="one"), *some(5, group="other", first=5)]
 
-    assert set(split(samples, SHARES)) == {"train", "test"}
+    assert set(assign_splits(samples, SHARES)) == {"train", "test"}
 
 
 def test_a_single_group_is_learned_from() -> None:
-    assert set(split(some(5, group="only"), SHARES)) == {"train"}
+    assert set(assign_splits(some(5, group="only"), SHARES)) == {"train"}
 
 
 def test_a_group_of_two_classes_counts_for_that_of_most_of_its_pictures() -> None:
     mixed = [*some(2, "cat", group="same"), *some(1, "dog", group="same")]
 
-    got = split([*mixed, *some(40, "cat", first=2), *some(40, "dog", first=1)], SHARES)
+    got = assign_splits([*mixed, *some(40, "cat", first=2), *some(40, "dog", first=1)], SHARES)
 
     assert len(set(got[:3])) == 1
     dogs: Counter[Split] = Counter(got[43:])

@@ -17,10 +17,10 @@ from training.evaluation.calibration import (
 
 def honest(count: int, *, num_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities that mean what they say, and labels drawn by them."""
-    chance = np.random.default_rng(seed)
-    logits = chance.normal(0, 2, (count, num_classes))
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (count, num_classes))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    labels = (chance.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
+    labels = (rng.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
     return labels, probabilities
 
 

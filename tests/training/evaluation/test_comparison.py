@@ -84,8 +84,8 @@ def test_mcnemars_p_is_the_exact_one(gained: int, lost: int, p: float) -> None:
 
 def test_the_paired_interval_is_the_one_of_drawing_pictures() -> None:
     outcomes = np.array([1] * 20 + [-1] * 8 + [0] * 172)
-    chance = np.random.default_rng(5)
-    drawn = [chance.choice(outcomes, len(outcomes)).mean() for _ in range(4000)]
+    rng = np.random.default_rng(5)
+    drawn = [rng.choice(outcomes, len(outcomes)).mean() for _ in range(4000)]
 
     assert paired_interval(20, 8, 200) == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=0.011)
     assert paired_interval(20, 8, 200) == paired_interval(20, 8, 200)

@@ -19,13 +19,13 @@ from training.models import Picture, Recognizer
 
 def scene(number: int) -> Image.Image:
     """Something like a photo: many patches of colour."""
-    chance = random.Random(number)
-    picture = Image.new("RGB", (160, 120), tuple(chance.randrange(256) for _ in range(3)))
+    rng = random.Random(number)
+    picture = Image.new("RGB", (160, 120), tuple(rng.randrange(256) for _ in range(3)))
     pen = ImageDraw.Draw(picture)
     for _ in range(25):
-        left, top = chance.randrange(-20, 150), chance.randrange(-20, 110)
-        box = (left, top, left + chance.randrange(15, 70), top + chance.randrange(15, 70))
-        chance.choice([pen.ellipse, pen.rectangle])(box, fill=tuple(chance.randrange(256) for _ in range(3)))
+        left, top = rng.randrange(-20, 150), rng.randrange(-20, 110)
+        box = (left, top, left + rng.randrange(15, 70), top + rng.randrange(15, 70))
+        rng.choice([pen.ellipse, pen.rectangle])(box, fill=tuple(rng.randrange(256) for _ in range(3)))
     return picture
 
 

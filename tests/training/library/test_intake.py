@@ -15,7 +15,7 @@ from training.data.members import Member, ReportLine, folder_members, is_junk
 from training.errors import DuplicatePicture
 from training.library import intake
 from training.library.intake import add_picture, add_pictures
-from training.library.manifests import manifest_of, planned_manifest, split_anew
+from training.library.manifests import make_new_split, manifest_of, planned_manifest
 from training.models import Picture, Recognizer
 
 PICTURE = encoded(draw("circle", 1))
@@ -215,7 +215,7 @@ def test_splitting_anew_follows_the_recognizers_shares(
     manifest_of(recognizer)
     recognizer.test_share = 0.3
 
-    split_anew(recognizer)
+    make_new_split(recognizer)
 
     assert manifest_of(recognizer).count("test") == 6
 

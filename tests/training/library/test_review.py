@@ -78,9 +78,9 @@ def test_a_wrong_label_comes_first() -> None:
 
 def test_what_a_twin_would_give_away_is_not_learned() -> None:
     """Two pictures of each group with labels of pure chance: only a leak could tell them."""
-    chance = np.random.default_rng(1)
-    features = np.repeat(chance.normal(size=(60, 400)), 2, axis=0).astype(np.float32)
-    labels = np.repeat(chance.integers(0, 2, 60), 2).astype(np.int32)
+    rng = np.random.default_rng(1)
+    features = np.repeat(rng.normal(size=(60, 400)), 2, axis=0).astype(np.float32)
+    labels = np.repeat(rng.integers(0, 2, 60), 2).astype(np.int32)
     groups = [str(number // 2) for number in range(120)]
 
     grouped = out_of_fold(features, labels, groups)

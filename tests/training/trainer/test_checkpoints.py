@@ -68,10 +68,10 @@ def test_a_checkpoint_that_was_cut_off_is_refused(path: Path) -> None:
 
 
 def test_a_changed_bit_is_refused_or_changes_nothing(path: Path) -> None:
-    whole, chance = path.read_bytes(), random.Random(1)
+    whole, rng = path.read_bytes(), random.Random(1)
 
-    for place in (chance.randrange(len(whole)) for _ in range(300)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << chance.randrange(8)]) + whole[place + 1 :])
+    for place in (rng.randrange(len(whole)) for _ in range(300)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << rng.randrange(8)]) + whole[place + 1 :])
         try:
             assert as_lists(read_checkpoint(path)) == as_lists(STATE)
         except BrokenArtifact:
