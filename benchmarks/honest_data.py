@@ -36,7 +36,7 @@ django.setup()
 
 from training.data.images import perceptual_hashes_of  # noqa: E402
 from training.data.near_duplicates import Groups, Link, Looked, joined, near_duplicates  # noqa: E402
-from training.data.splitting import Sample, Shares  # noqa: E402
+from training.data.splitting import Sample, Shares, assign_splits  # noqa: E402
 
 SYSTEMS = ("garbage", "animals", "pets", "eye", "rice", "traffic_signs", "mnist")
 CHANGES = ("smaller", "compressed", "cut", "mirrored")

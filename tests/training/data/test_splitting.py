@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.splitting import SPLITS, Sample, Shares, Split
+from training.data.splitting import SPLITS, Sample, Shares, Split, assign_splits
 
 SHARES = Shares()
 
