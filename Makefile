@@ -56,6 +56,7 @@ check: $(VENV)/.installed-dev
 	ruff check .
 	ruff format --check .
 	mypy .
+	lint-imports
 	python manage.py makemigrations --check --dry-run
 	HTTPS=true ALLOWED_HOSTS=discern.example SECRET_KEY=$$(python -c "import secrets; print(secrets.token_urlsafe(60))") \
 		python -W error::DeprecationWarning manage.py check --deploy --fail-level WARNING
