@@ -73,16 +73,16 @@ def _train(options: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
 
 
 def _figures(version: Any, seconds: float) -> dict[str, Any]:
-    evaluation = version.evaluation
+    evaluation = version.figures
     return {
         "network": version.run.config["network"],
         "image_size": version.image_size,
         "accuracy": version.test_accuracy,
-        "pictures": evaluation["pictures"],
+        "pictures": evaluation.pictures,
         "seconds": round(seconds),
-        "ece": evaluation["calibration"]["after"]["error"],
-        "ece_by_chance": evaluation["calibration"]["after"]["by_chance"],
-        "coverage": evaluation["prediction_sets"]["coverage"],
+        "ece": evaluation.calibration.after.error,
+        "ece_by_chance": evaluation.calibration.after.by_chance,
+        "coverage": evaluation.prediction_sets.coverage,
         "trainer_megabytes": peak_megabytes(),
         "choice": version.run.choice,
     }

@@ -1,4 +1,4 @@
-"""How sure versions may be: calibration error and coverage of the prediction sets, from the answers they keep.
+"""How sure versions may be: calibration error and coverage of the prediction sets, from the predictions they keep.
 
     python benchmarks/calibration.py var/files/versions/*/*/answers.npz
 
@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from training.artifacts.predictions_file import read_predictions
 from training.evaluation.calibration import calibrated, fit_temperature, prediction_sets, reliability
-from training.evaluation.predictions import Answers, read_answers
+from training.evaluation.predictions import Predictions
 
 PARTINGS = 200
 
@@ -37,18 +38,18 @@ class Figures:
     mean_size: float
 
 
-def figures_of(answers: Answers) -> Figures:
+def figures_of(predictions: Predictions) -> Figures:
     """As the site works them out."""
-    temperature = fit_temperature(answers.validation_labels, answers.validation_probabilities)
-    probabilities = calibrated(answers.probabilities, temperature)
-    of_validation = calibrated(answers.validation_probabilities, temperature)
-    sets = prediction_sets(answers.labels, probabilities, answers.validation_labels, of_validation)
-    after = reliability(answers.labels, probabilities)
+    temperature = fit_temperature(predictions.validation_labels, predictions.validation_probabilities)
+    probabilities = calibrated(predictions.probabilities, temperature)
+    of_validation = calibrated(predictions.validation_probabilities, temperature)
+    sets = prediction_sets(predictions.labels, probabilities, predictions.validation_labels, of_validation)
+    after = reliability(predictions.labels, probabilities)
     return Figures(
-        test_pictures=len(answers.labels),
-        accuracy=float((probabilities.argmax(axis=1) == answers.labels).mean()),
+        test_pictures=len(predictions.labels),
+        accuracy=float((probabilities.argmax(axis=1) == predictions.labels).mean()),
         temperature=temperature,
-        error_before=reliability(answers.labels, answers.probabilities).error,
+        error_before=reliability(predictions.labels, predictions.probabilities).error,
         error_after=after.error,
         error_by_chance=after.by_chance,
         coverage=sets.coverage,
@@ -56,33 +57,34 @@ def figures_of(answers: Answers) -> Figures:
     )
 
 
-def parted_anew(answers: Answers, rng: np.random.Generator) -> Answers:
+def parted_anew(predictions: Predictions, rng: np.random.Generator) -> Predictions:
     """The same pictures, each kind as many as before, but which is which is drawn."""
-    labels = np.concatenate([answers.labels, answers.validation_labels])
-    probabilities = np.concatenate([answers.probabilities, answers.validation_probabilities])
+    labels = np.concatenate([predictions.labels, predictions.validation_labels])
+    probabilities = np.concatenate([predictions.probabilities, predictions.validation_probabilities])
     order = rng.permutation(len(labels))
-    test, validation = np.split(order, [len(answers.labels)])
-    return Answers(answers.sha256, labels[test], probabilities[test], labels[validation], probabilities[validation])
+    test, validation = np.split(order, [len(predictions.labels)])
+    of_validation = (labels[validation], probabilities[validation])
+    return Predictions(predictions.sha256, labels[test], probabilities[test], *of_validation)
 
 
-def together(all_answers: list[Answers]) -> tuple[float, float]:
+def together(all_predictions: list[Predictions]) -> tuple[float, float]:
     """Calibration error of the test pictures of several versions, each with its own temperature, and by chance."""
-    num_classes = max(each.probabilities.shape[1] for each in all_answers)
+    num_classes = max(each.probabilities.shape[1] for each in all_predictions)
     rows = []
-    for each in all_answers:
+    for each in all_predictions:
         temperature = fit_temperature(each.validation_labels, each.validation_probabilities)
         missing = num_classes - each.probabilities.shape[1]
         rows.append(np.pad(calibrated(each.probabilities, temperature), ((0, 0), (0, missing))))
-    figures = reliability(np.concatenate([each.labels for each in all_answers]), np.concatenate(rows))
+    figures = reliability(np.concatenate([each.labels for each in all_predictions]), np.concatenate(rows))
     return figures.error, figures.by_chance
 
 
 def main(paths: list[Path]) -> None:
     print("pictures  accuracy  temperature  ECE before   after  by chance  after*  coverage  size  coverage*  file")
-    all_answers = [read_answers(path.read_bytes()) for path in paths]
-    for path, answers in zip(paths, all_answers, strict=True):
-        own, rng = figures_of(answers), np.random.default_rng(0)
-        drawn = [figures_of(parted_anew(answers, rng)) for _ in range(PARTINGS)]
+    all_predictions = [read_predictions(path.read_bytes()) for path in paths]
+    for path, predictions in zip(paths, all_predictions, strict=True):
+        own, rng = figures_of(predictions), np.random.default_rng(0)
+        drawn = [figures_of(parted_anew(predictions, rng)) for _ in range(PARTINGS)]
         error = np.mean([each.error_after for each in drawn])
         coverage = np.mean([each.coverage for each in drawn])
         print(
@@ -90,7 +92,7 @@ def main(paths: list[Path]) -> None:
             f"  {own.error_after:6.4f}  {own.error_by_chance:9.4f}  {error:6.4f}"
             f"  {own.coverage:8.4f}  {own.mean_size:4.2f}  {coverage:9.4f}  {path}"
         )
-    error, by_chance = together(all_answers)
+    error, by_chance = together(all_predictions)
     print(f"together: error {error:.4f}, by chance {by_chance:.4f}")
 
 

@@ -148,7 +148,7 @@ def pairs(names: object) -> int:
 
 
 def labels(folder: Path) -> None:
-    from training.evaluation.label_errors import out_of_fold, reduced, suspects
+    from training.evaluation.label_errors import find_label_errors, out_of_fold, reduced
     from training.library import review
 
     files = sorted((folder / "garbage").rglob("*.jpg"))
@@ -166,7 +166,7 @@ def labels(folder: Path) -> None:
             given = true.copy()
             given[wrong] = (given[wrong] + rng.integers(1, len(keys), len(wrong))) % len(keys)
             began = time.monotonic()
-            found = suspects(given, out_of_fold(features, given, names))
+            found = find_label_errors(given, out_of_fold(features, given, names))
             first = [each.position for each in found[: round(SHARE_LOOKED_AT * len(true))]]
             print(
                 f"{title}, seed {seed}: {np.isin(wrong, first).mean():.3f} of {len(wrong)} wrong labels in the first "

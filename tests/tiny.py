@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.drawings import kept_drawings
+from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME
 from training.config import TrainingConfig
 from training.data.manifest import make_manifest
@@ -52,7 +53,7 @@ def main(folder: Path) -> None:
         "temperature": artifact.temperature,
         "manifest_sha256": manifest.sha256,
     }
-    (folder / PREDICTIONS_NAME).write_bytes(artifact.predictions.to_bytes())
+    (folder / PREDICTIONS_NAME).write_bytes(predictions_to_bytes(artifact.predictions))
     (folder / "facts.json").write_text(json.dumps(facts))
 
 

@@ -303,8 +303,8 @@ def delete_recognizer(request: HttpRequest, slug: str) -> Any:
     summary="The figures of a version",
 )
 def show_evaluation(request: HttpRequest, slug: str, number: int) -> Any:
-    """Versions of earlier releases have fewer."""
-    return get_object_or_404(ModelVersion, recognizer__slug=slug, number=number).evaluation
+    """Versions of earlier releases have fewer: the others are null or empty."""
+    return get_object_or_404(ModelVersion, recognizer__slug=slug, number=number).figures.to_dict()
 
 
 @api.get(

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from training.artifacts.files import check_files, read_checked
 from training.artifacts.h5 import H5, Golden, PredictFn, read_golden
+from training.artifacts.predictions_file import read_predictions
 from training.artifacts.serving_model import ServingModel, open_serving_model
 from training.evaluation.metrics import Evaluation
-from training.evaluation.predictions import Answers, read_answers
+from training.evaluation.predictions import Predictions
 
 
 class Layout(NamedTuple):
@@ -38,7 +39,7 @@ class Artifact:
     serving_model: ServingModel
     evaluation: Evaluation
     temperature: float
-    predictions: Answers
+    predictions: Predictions
     num_weights: int
 
 
@@ -75,10 +76,10 @@ class VersionFiles:
         structure, weights = read_checked(self.serving_model, self.serving_model_sha256)
         return open_serving_model(structure, weights, streams=streams, name=self._serving_model_name)
 
-    def predictions(self) -> Answers:
+    def predictions(self) -> Predictions:
         """What it answered to pictures it did not learn from. Raises: BrokenArtifact, also in versions without them."""
         (content,) = read_checked([self._path(self.layout.predictions)], self.predictions_sha256)
-        return read_answers(content)
+        return read_predictions(content)
 
     def golden(self) -> Golden:
         """The H5's own test, once the H5 is found whole. Raises: BrokenArtifact."""

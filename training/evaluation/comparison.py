@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from training.errors import NotComparable
 from training.evaluation.calibration import calibrated, reliability
 from training.evaluation.metrics import wilson_interval
-from training.evaluation.predictions import Answers
+from training.evaluation.predictions import Predictions
 from training.messages import N_
 
 RESAMPLES = 10_000
@@ -26,25 +25,25 @@ Keys = NDArray[np.str_]  # (n,) classes by key
 class Side:
     """What one version answered; its class indices mean keys in its own list."""
 
-    answers: Answers
+    predictions: Predictions
     class_names: list[str]
     temperature: float
 
     def at(self, names: list[bytes]) -> Self:
         """Its answers to some of its pictures, in the order of their names."""
-        place = {name: i for i, name in enumerate(self.answers.sha256.tolist())}
+        place = {name: i for i, name in enumerate(self.predictions.sha256.tolist())}
         rows = np.array([place[name] for name in names], dtype=np.intp)
-        of_validation = (self.answers.validation_labels, self.answers.validation_probabilities)
-        chosen = (self.answers.sha256[rows], self.answers.labels[rows], self.answers.probabilities[rows])
-        return type(self)(Answers(*chosen, *of_validation), self.class_names, self.temperature)
+        of_validation = (self.predictions.validation_labels, self.predictions.validation_probabilities)
+        chosen = (self.predictions.sha256[rows], self.predictions.labels[rows], self.predictions.probabilities[rows])
+        return type(self)(Predictions(*chosen, *of_validation), self.class_names, self.temperature)
 
     @property
     def truth(self) -> Keys:
-        return np.asarray(np.array(self.class_names)[self.answers.labels])
+        return np.asarray(np.array(self.class_names)[self.predictions.labels])
 
     @property
     def given(self) -> Keys:
-        return np.asarray(np.array(self.class_names)[self.answers.probabilities.argmax(axis=1)])
+        return np.asarray(np.array(self.class_names)[self.predictions.probabilities.argmax(axis=1)])
 
     @property
     def is_right(self) -> NDArray[np.bool_]:
@@ -52,8 +51,8 @@ class Side:
 
     @property
     def calibration_error(self) -> float:
-        probabilities = calibrated(self.answers.probabilities, self.temperature)
-        return reliability(self.answers.labels, probabilities).error
+        probabilities = calibrated(self.predictions.probabilities, self.temperature)
+        return reliability(self.predictions.labels, probabilities).error
 
 
 @dataclass(frozen=True)
@@ -157,8 +156,8 @@ def compare(a: Side, b: Side) -> Comparison:
 
 def _shared(a: Side, b: Side) -> tuple[list[bytes], int]:
     """The pictures with the same label in both, in `b`'s order, and how many others there are."""
-    truth_a = dict(zip(a.answers.sha256.tolist(), a.truth, strict=True))
-    truth_b = dict(zip(b.answers.sha256.tolist(), b.truth, strict=True))
+    truth_a = dict(zip(a.predictions.sha256.tolist(), a.truth, strict=True))
+    truth_b = dict(zip(b.predictions.sha256.tolist(), b.truth, strict=True))
     shared = [name for name, truth in truth_b.items() if truth_a.get(name) == truth]
     return shared, len(truth_a.keys() | truth_b.keys()) - len(shared)
 
@@ -191,6 +190,7 @@ def paired_interval(num_gained: int, num_lost: int, pictures: int) -> tuple[floa
 
 def mcnemar_p(num_gained: int, num_lost: int) -> float:
     """The exact two-sided p of McNemar's test: a fair coin for every picture that one of the two answers rightly."""
+    from scipy.stats import binomtest
+
     tosses = num_gained + num_lost
-    tail = sum(math.comb(tosses, k) for k in range(min(num_gained, num_lost) + 1))
-    return float(min(1.0, 2 * tail / 2**tosses))
+    return float(binomtest(num_gained, tosses).pvalue) if tosses else 1.0

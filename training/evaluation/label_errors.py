@@ -17,7 +17,7 @@ REGULARISATION = 0.1  # C of the logistic regression
 MAX_STEPS = 300
 
 
-class Suspect(NamedTuple):
+class LabelError(NamedTuple):
     """A picture whose label may be wrong, by its position."""
 
     position: int
@@ -26,7 +26,7 @@ class Suspect(NamedTuple):
     probability: float  # of that class
 
 
-def suspects(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> list[Suspect]:
+def find_label_errors(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> list[LabelError]:
     """Every picture whose label the classifier does not share, the likeliest mistakes first.
 
     Args:
@@ -38,7 +38,9 @@ def suspects(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> l
     quality = get_label_quality_scores(labels, probabilities, method="normalized_margin", adjust_pred_probs=False)
     answers = probabilities.argmax(axis=1)
     order = [int(each) for each in np.argsort(quality, kind="stable") if answers[each] != labels[each]]
-    return [Suspect(each, float(quality[each]), int(answers[each]), float(probabilities[each].max())) for each in order]
+    return [
+        LabelError(each, float(quality[each]), int(answers[each]), float(probabilities[each].max())) for each in order
+    ]
 
 
 def out_of_fold(features: NDArray[np.float32], labels: NDArray[np.int32], groups: Sequence[str]) -> NDArray[np.float32]:
@@ -68,10 +70,10 @@ def reduced(features: NDArray[np.float32]) -> NDArray[np.float32]:
     A classifier learns from them a hundred times as fast, and finds more wrong labels than from the features.
     """
     from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
 
-    standardised = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
     count = min(COMPONENTS, *features.shape)
-    components = PCA(count, random_state=1).fit_transform(standardised)
+    components = PCA(count, random_state=1).fit_transform(StandardScaler().fit_transform(features))
     return np.asarray(components / (components[:, 0].std() + 1e-6), dtype=np.float32)
 
 

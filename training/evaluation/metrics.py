@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from training.evaluation.calibration import Calibration, PredictionSets
-    from training.evaluation.robustness import Robustness
+from training.evaluation.calibration import Calibration, PredictionSets
+from training.evaluation.robustness import Robustness
+from training.results.stored import Stored, also
 
 TOP = (3, 5)  # k of the top-k accuracies, where there are more classes
-NORMAL_95 = 1.959964  # standard deviations that hold 95 % of a normal distribution
 MOST_CURVE_POINTS = 60  # of one curve
 ALL_CURVE_POINTS = 12_000  # of all classes together: a version's row stays small
 
@@ -23,7 +22,7 @@ Curve = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class ClassFigures:
+class ClassMetrics:
     name: str
     precision: float
     recall: float
@@ -32,7 +31,7 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
-class Macro:
+class MacroAverage:
     """Plain averages over the classes that have pictures: each counts the same, however many it has."""
 
     precision: float
@@ -52,7 +51,7 @@ class ClassCurves:
 
 
 @dataclass(frozen=True)
-class WorstError:
+class Misclassified:
     """A picture that was answered wrongly, and how surely."""
 
     sha256: str
@@ -62,39 +61,36 @@ class WorstError:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What an answer takes: one picture at a time through the serving twin on one thread, and the twin's files."""
+class InferenceCost:
+    """What an answer takes: one picture at a time through the serving model on one thread, and that model's files."""
 
     milliseconds: float = field(compare=False)  # the median
-    twin_bytes: int = field(compare=False)
+    serving_model_bytes: int = field(metadata=also("twin_bytes"), compare=False)
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Stored):
     """Shares of 1; `confusion[true][answered]` counts pictures, in the order of `classes`.
 
-    What follows the curves is worked out for versions only, and missing in the rows of earlier releases.
+    Rows of earlier releases hold less: what they do not hold is None or empty.
     """
 
-    pictures: int
-    accuracy: float
-    interval: tuple[float, float]  # holds the accuracy on new pictures of the same kind with 95 %
-    top_k: dict[str, float]  # k -> share of pictures whose class is among the k most probable
-    macro: Macro
-    classes: list[ClassFigures]
-    confusion: list[list[int]]
-    curves: list[ClassCurves]
+    pictures: int = 0
+    accuracy: float = 0.0
+    interval: tuple[float, float] | None = None  # 95 %
+    top_k: dict[str, float] = field(default_factory=dict)  # accuracy among the k most probable
+    macro: MacroAverage | None = None
+    classes: list[ClassMetrics] = field(default_factory=list)
+    confusion: list[list[int]] = field(default_factory=list)
+    curves: list[ClassCurves] = field(default_factory=list)
     calibration: Calibration | None = None
     prediction_sets: PredictionSets | None = None
-    worst: list[WorstError] = field(default_factory=list)
+    worst: list[Misclassified] = field(default_factory=list)
     robustness: Robustness | None = None
-    cost: Cost | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    cost: InferenceCost | None = None
 
 
-def evaluate(labels: NDArray[np.integer[Any]], probabilities: Floats, class_names: Sequence[str]) -> Evaluation:
+def evaluation_of(labels: NDArray[np.integer[Any]], probabilities: Floats, class_names: Sequence[str]) -> Evaluation:
     """Compare answers with the truth.
 
     A class that was never answered has precision 0, one without pictures has recall 0 (scikit-learn's convention).
@@ -109,7 +105,7 @@ def evaluate(labels: NDArray[np.integer[Any]], probabilities: Floats, class_name
     indices = range(len(class_names))
     precision, recall, f1, support = precision_recall_fscore_support(labels, answers, labels=indices, zero_division=0)
     classes = [
-        ClassFigures(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+        ClassMetrics(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
         for i, name in enumerate(class_names)
     ]
     right = int((answers == labels).sum())
@@ -118,7 +114,7 @@ def evaluate(labels: NDArray[np.integer[Any]], probabilities: Floats, class_name
         accuracy=right / len(labels),
         interval=wilson_interval(right, len(labels)),
         top_k={str(k): top_k_accuracy(labels, probabilities, k) for k in TOP if k < len(class_names)},
-        macro=Macro(*(float(each[support > 0].mean()) for each in (precision, recall, f1))),
+        macro=MacroAverage(*(float(each[support > 0].mean()) for each in (precision, recall, f1))),
         classes=classes,
         confusion=confusion_matrix(labels, answers, labels=indices).tolist(),
         curves=_curves(labels, probabilities, class_names),
@@ -131,10 +127,10 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     Args:
         trials: at least 1.
     """
-    share, z2 = successes / trials, NORMAL_95**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = NORMAL_95 * np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def top_k_accuracy(labels: NDArray[np.integer[Any]], probabilities: Floats, k: int) -> float:

@@ -1,11 +1,10 @@
-"""What a version answered to pictures it never learned from, kept beside it as answers.npz.
+"""What a version answered to pictures it never learned from.
 
 With these, versions are compared on the same pictures, and how sure they may be is worked out anew, without a network.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +17,7 @@ Names: TypeAlias = NDArray[np.bytes_]  # (n,) SHA-256 of each picture's pixels, 
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """The answers to the test pictures, and to the validation pictures that calibrated them."""
 
     sha256: Names
@@ -26,15 +25,3 @@ class Answers:
     probabilities: Probabilities
     validation_labels: Labels
     validation_probabilities: Probabilities
-
-    def to_bytes(self) -> bytes:
-        """The content of answers.npz."""
-        file = io.BytesIO()
-        np.savez_compressed(file, **vars(self))
-        return file.getvalue()
-
-
-def read_answers(content: bytes) -> Answers:
-    """The answers from the content of answers.npz."""
-    with np.load(io.BytesIO(content)) as file:
-        return Answers(**{name: file[name] for name in Answers.__dataclass_fields__})

@@ -1,9 +1,9 @@
-"""How a network does on the same pictures, disturbed as cameras, hands and messengers disturb them."""
+"""How a network does on the same pictures, corrupted as cameras, hands and messengers corrupt them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from training.data.images import Pixels, jpeg_round_trip
+from training.results.stored import also
 
 MOST_PICTURES = 300
 FEWEST_PICTURES = 60
-SECONDS = 4.0  # for all disturbances together, where that many pictures can be answered in it
+SECONDS = 4.0  # for all corruptions together, where that many pictures can be answered in it
 
 
 @dataclass(frozen=True)
-class Disturbed:
-    """One disturbance; `strength` is in the unit that `DISTURBANCES` gives for its kind."""
+class Corrupted:
+    """One corruption; `strength` is in the unit that `CORRUPTIONS` gives for its kind."""
 
     kind: str
     strength: float
@@ -28,11 +29,11 @@ class Disturbed:
 
 @dataclass(frozen=True)
 class Robustness:
-    """Accuracy on some of the test pictures, as they are and disturbed."""
+    """Accuracy on some of the test pictures, as they are and corrupted."""
 
     pictures: int
     accuracy: float
-    disturbed: list[Disturbed]
+    corrupted: list[Corrupted] = field(metadata=also("disturbed"))
 
 
 def blur(pixels: Pixels, percent: float, _number: int) -> Pixels:
@@ -66,42 +67,42 @@ def compress(pixels: Pixels, quality: float, _number: int) -> Pixels:
     return jpeg_round_trip(pixels, int(quality))
 
 
-Disturb = Callable[[Pixels, float, int], Pixels]
-DISTURBANCES: dict[str, tuple[Disturb, tuple[float, ...]]] = {
+Corrupt = Callable[[Pixels, float, int], Pixels]
+CORRUPTIONS: dict[str, tuple[Corrupt, tuple[float, ...]]] = {
     "blur": (blur, (0.5, 1.5)),  # percent of the side
     "dark": (darken, (50, 25)),  # percent of the light
     "rotate": (rotate, (10, 30)),  # degrees
     "jpeg": (compress, (30, 10)),  # quality
     "noise": (add_noise, (10, 25)),  # of 255
 }
-NUM_DISTURBED = sum(len(strengths) for _, strengths in DISTURBANCES.values())
+NUM_CORRUPTED = sum(len(strengths) for _, strengths in CORRUPTIONS.values())
 
 
 def num_swept(available: int, seconds_a_picture: float) -> int:
-    """How many test pictures the disturbances are tried on: as many as their time allows, within limits."""
-    fitting = int(SECONDS / (NUM_DISTURBED * max(seconds_a_picture, 1e-6)))
+    """How many test pictures the corruptions are tried on: as many as their time allows, within limits."""
+    fitting = int(SECONDS / (NUM_CORRUPTED * max(seconds_a_picture, 1e-6)))
     return min(available, max(FEWEST_PICTURES, min(MOST_PICTURES, fitting)))
 
 
 def sweep(
     answer: Callable[[Callable[[Pixels, int], Pixels]], NDArray[np.intp]], labels: NDArray[np.integer[Any]]
 ) -> Robustness:
-    """Disturb the pictures in every way and strength.
+    """Corrupt the pictures in every way and strength.
 
     Args:
         answer: takes how to change a picture, given with its number, and returns the (n,) classes then answered.
         labels: (n,) class indices.
     """
 
-    def accuracy(disturb: Disturb, strength: float) -> float:
-        return float((answer(lambda pixels, number: disturb(pixels, strength, number)) == labels).mean())
+    def accuracy(corrupt: Corrupt, strength: float) -> float:
+        return float((answer(lambda pixels, number: corrupt(pixels, strength, number)) == labels).mean())
 
-    disturbed = [
-        Disturbed(kind, strength, accuracy(disturb, strength))
-        for kind, (disturb, strengths) in DISTURBANCES.items()
+    corrupted = [
+        Corrupted(kind, strength, accuracy(corrupt, strength))
+        for kind, (corrupt, strengths) in CORRUPTIONS.items()
         for strength in strengths
     ]
-    return Robustness(len(labels), accuracy(_leave, 0), disturbed)
+    return Robustness(len(labels), accuracy(_leave, 0), corrupted)
 
 
 def _leave(pixels: Pixels, _strength: float, _number: int) -> Pixels:

@@ -19,7 +19,7 @@ from training import storage
 from training.data.image_quality import flaws
 from training.data.images import Pixels, load_pixels
 from training.errors import WeightsNotFound
-from training.evaluation.label_errors import Suspect, out_of_fold, reduced, suspects
+from training.evaluation.label_errors import LabelError, find_label_errors, out_of_fold, reduced
 from training.library.duplicates import group_pictures
 from training.models import Job, Picture
 from training.outages import outlasting
@@ -122,14 +122,16 @@ def label_review(pictures: Sequence[Picture], features: NDArray[np.float32]) -> 
     groups = [each.group or each.sha256 for each in pictures]
     features = reduced(features)
     probabilities = out_of_fold(features, labels, groups)
-    found = [each for each in suspects(labels, probabilities) if not pictures[each.position].is_label_confirmed]
+    found = [
+        each for each in find_label_errors(labels, probabilities) if not pictures[each.position].is_label_confirmed
+    ]
     return {
         "suspects": [_suspect_row(pictures[each.position], each, keys) for each in found[:MOST_LISTED]],
         "leak": leak_report(features, labels, groups, probabilities),
     }
 
 
-def _suspect_row(picture: Picture, found: Suspect, keys: list[str]) -> dict[str, Any]:
+def _suspect_row(picture: Picture, found: LabelError, keys: list[str]) -> dict[str, Any]:
     return {
         "picture": picture.pk,
         "label": picture.label.key,

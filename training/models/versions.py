@@ -15,6 +15,7 @@ from training.artifacts.version_files import CURRENT_LAYOUT, LAYOUTS, VersionFil
 from training.errors import BrokenArtifact, NotComparable, NotPublishable, StillInUse
 from training.evaluation.calibration import Calibrator
 from training.evaluation.comparison import Comparison, Side, compare
+from training.evaluation.metrics import Evaluation
 from training.messages import N_, Sentence, say
 from training.models.recognizers import Recognizer
 
@@ -82,6 +83,11 @@ class ModelVersion(models.Model):
         """What makes answers of its network's probabilities."""
         sets = self.evaluation.get("prediction_sets")
         return Calibrator(self.temperature, sets["limit"] if sets else None)
+
+    @property
+    def figures(self) -> Evaluation:
+        """What it earned on its test pictures, whichever release wrote it down."""
+        return Evaluation.from_dict(self.evaluation)
 
     def against(self, other: ModelVersion) -> Comparison:
         """How it does beside another version of its recognizer, on pictures that neither learned from.

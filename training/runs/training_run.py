@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from training import storage
 from training.artifacts.files import sha256_of
+from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME, Artifact
 from training.data.manifest import Manifest
 from training.environment import environment_of
@@ -196,8 +197,8 @@ def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVers
     h5_bytes = artifact.h5.path.stat().st_size
     for path in (artifact.h5.path, *artifact.serving_model.paths):
         storage.keep(path, f"{folder}/{path.name}")
-    answers = artifact.predictions.to_bytes()
-    storage.keep_bytes(answers, f"{folder}/{PREDICTIONS_NAME}")
+    predictions = predictions_to_bytes(artifact.predictions)
+    storage.keep_bytes(predictions, f"{folder}/{PREDICTIONS_NAME}")
     version = ModelVersion(
         recognizer=run.recognizer,
         run=run,
@@ -212,7 +213,7 @@ def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVers
         test_accuracy=artifact.evaluation.accuracy,
         temperature=artifact.temperature,
         evaluation=artifact.evaluation.to_dict(),
-        predictions_sha256=hashlib.sha256(answers).hexdigest(),
+        predictions_sha256=hashlib.sha256(predictions).hexdigest(),
     )
     if run.publish_when_done:
         version.trouble_sentence = _what_speaks_against(version)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,28 +16,18 @@ from training.artifacts.h5 import PredictFn
 from training.artifacts.serving_model import ServingModel, open_serving_model
 from training.data.images import Pixels
 from training.data.manifest import Manifest
-from training.evaluation.calibration import Calibration, calibrated, fit_temperature, prediction_sets, reliability
-from training.evaluation.metrics import Cost, Evaluation, WorstError, evaluate
-from training.evaluation.predictions import Answers
+from training.evaluation.metrics import InferenceCost
+from training.evaluation.predictions import Predictions
+from training.evaluation.results import EvaluationResult, result_of
 from training.evaluation.robustness import Robustness, num_swept, sweep
 from training.trainer.input_pipeline import Cache
 
-NUM_WORST = 24  # errors kept
 TIMED_ANSWERS = 30
 
 Change = Callable[[Pixels, int], Pixels]  # a picture and its number -> the picture as the network sees it
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """The figures of a network, how sure it may be, and the answers they came from."""
-
-    evaluation: Evaluation
-    temperature: float
-    answers: Answers
-
-
-def judge(serving_model: ServingModel, cache: Cache, manifest: Manifest) -> Judgement:
+def evaluate(serving_model: ServingModel, cache: Cache, manifest: Manifest) -> EvaluationResult:
     """Let the serving model answer on all cores; what it says has been compared with the network's before.
 
     Args:
@@ -50,37 +40,18 @@ def judge(serving_model: ServingModel, cache: Cache, manifest: Manifest) -> Judg
     with ThreadPoolExecutor(streams) as pool:
         answer = partial(_answer_all, predict, cache, pool)
         started = time.perf_counter()
-        answers = _ask(answer, manifest)
-        seconds = (time.perf_counter() - started) / (len(answers.labels) + len(answers.validation_labels))
-        judgement = judgement_of(answers, manifest.class_names)
-        robustness = _sweep(answer, test, answers.labels, num_swept(len(test), seconds))
-    cost = Cost(_milliseconds(open_serving_model(*files), cache[test[:TIMED_ANSWERS]]), sum(map(len, files)))
-    return replace(judgement, evaluation=replace(judgement.evaluation, robustness=robustness, cost=cost))
+        predictions = _ask(answer, manifest)
+        seconds = (time.perf_counter() - started) / (len(predictions.labels) + len(predictions.validation_labels))
+        result = result_of(predictions, manifest.class_names)
+        robustness = _sweep(answer, test, predictions.labels, num_swept(len(test), seconds))
+    cost = InferenceCost(_milliseconds(open_serving_model(*files), cache[test[:TIMED_ANSWERS]]), sum(map(len, files)))
+    return replace(result, evaluation=replace(result.evaluation, robustness=robustness, cost=cost))
 
 
-def judgement_of(answers: Answers, class_names: list[str]) -> Judgement:
-    """All figures that need the answers alone."""
-    temperature = fit_temperature(answers.validation_labels, answers.validation_probabilities)
-    probabilities = calibrated(answers.probabilities, temperature)
-    of_validation = calibrated(answers.validation_probabilities, temperature)
-    evaluation = replace(
-        evaluate(answers.labels, probabilities, class_names),
-        calibration=Calibration(
-            temperature,
-            len(answers.validation_labels),
-            before=reliability(answers.labels, answers.probabilities),
-            after=reliability(answers.labels, probabilities),
-        ),
-        prediction_sets=prediction_sets(answers.labels, probabilities, answers.validation_labels, of_validation),
-        worst=_worst(answers, probabilities, class_names),
-    )
-    return Judgement(evaluation, temperature, answers)
-
-
-def _ask(answer: Callable[[Iterable[int]], NDArray[np.float32]], manifest: Manifest) -> Answers:
+def _ask(answer: Callable[[Iterable[int]], NDArray[np.float32]], manifest: Manifest) -> Predictions:
     labels, test, validation = manifest.labels(), manifest.positions("test"), manifest.positions("validation")
     names = np.array([manifest.entries[i].sha256 for i in test], dtype=np.bytes_)
-    return Answers(names, labels[test], answer(test), labels[validation], answer(validation))
+    return Predictions(names, labels[test], answer(test), labels[validation], answer(validation))
 
 
 def _answer_all(
@@ -96,18 +67,6 @@ def _answer_all(
         return predict(change(cache[position], position)[np.newaxis].astype(np.float32))
 
     return np.stack(list(pool.map(answer, positions)))
-
-
-def _worst(answers: Answers, probabilities: NDArray[np.float64], class_names: list[str]) -> list[WorstError]:
-    """The wrong answers, the surest first."""
-    given, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    wrong = np.flatnonzero(given != answers.labels)
-    return [
-        WorstError(
-            answers.sha256[i].decode(), class_names[answers.labels[i]], class_names[given[i]], float(confidence[i])
-        )
-        for i in wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_WORST]
-    ]
 
 
 def _sweep(

@@ -38,7 +38,7 @@ from training.trainer.callbacks import (
 from training.trainer.checkpoints import Best, TrainingState, read_checkpoint, write_checkpoint
 from training.trainer.conversion import make_serving_model
 from training.trainer.distribution import distribution_scope, prepare_device
-from training.trainer.evaluate import judge
+from training.trainer.evaluate import evaluate
 from training.trainer.input_pipeline import shuffled
 from training.trainer.phases import Phase, PhaseSetup, phases, start_afresh
 
@@ -111,12 +111,12 @@ def train(
     plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
     serving_model = make_serving_model(plain, folder, held_out, expected, body=setup.converted_body)
     log.info("The serving model differs from the H5 by at most %.2g", serving_model.max_difference)
-    judgement = judge(serving_model, cache, manifest)
-    log.info("Test accuracy %.4f on %d pictures", judgement.evaluation.accuracy, judgement.evaluation.pictures)
-    provenance = provenance_of(recognizer, manifest, config, device, temperature=judgement.temperature)
+    result = evaluate(serving_model, cache, manifest)
+    log.info("Test accuracy %.4f on %d pictures", result.evaluation.accuracy, result.evaluation.pictures)
+    provenance = provenance_of(recognizer, manifest, config, device, temperature=result.temperature)
     h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=held_out[0])
     return Artifact(
-        h5, serving_model, judgement.evaluation, judgement.temperature, judgement.answers, network.count_params()
+        h5, serving_model, result.evaluation, result.temperature, result.predictions, network.count_params()
     )
 
 

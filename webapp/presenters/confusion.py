@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from training.evaluation.metrics import Evaluation
 from training.models import LabelNames
 
 STEPS = 10  # of shade; staff.css has a class for each
@@ -26,11 +25,11 @@ class Row:
     cells: list[Cell]
 
 
-def confusion_rows(evaluation: Mapping[str, Any], names: LabelNames) -> list[Row]:
+def confusion_rows(evaluation: Evaluation, names: LabelNames) -> list[Row]:
     """A row for each true class, a cell for each answer; `names` has what to call a class, by key."""
-    keys = [each["name"] for each in evaluation["classes"]]
+    keys = [each.name for each in evaluation.classes]
     rows = []
-    for i, counts in enumerate(evaluation["confusion"]):
+    for i, counts in enumerate(evaluation.confusion):
         total = sum(counts) or 1
         cells = [Cell(count, -(-STEPS * count // total), i == j) for j, count in enumerate(counts)]
         rows.append(Row(names[keys[i]], cells))

@@ -22,14 +22,14 @@ STYLES = ("staff.css", "figures.css", "report.css")
 def report_on(version: ModelVersion) -> str:
     """The whole file, in the active language."""
     recognizer = version.recognizer
-    names = recognizer.label_names()
-    errors = worst_errors(recognizer, version.evaluation, names)[:MOST_ERRORS]
+    names, evaluation = recognizer.label_names(), version.figures
+    errors = worst_errors(recognizer, evaluation, names)[:MOST_ERRORS]
     context = {
         "is_report": True,
         "version": version,
         "recognizer": recognizer,
         "run": version.run,
-        "figures": figures_of(version.evaluation, names),
+        "figures": figures_of(evaluation, names),
         "settings": said(version.run.config),
         "training": training_curves(list(version.run.epochs.all())),
         "errors": [(error, _embedded(error.picture)) for error in errors],

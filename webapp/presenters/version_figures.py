@@ -5,20 +5,23 @@ Rows of earlier releases hold less; what they do not hold is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from training.evaluation.calibration import Calibration
+from training.evaluation.metrics import ClassCurves, ClassMetrics, Evaluation
+from training.evaluation.robustness import Corrupted
 from training.models import Epoch, LabelNames, Picture, Recognizer
 from webapp.presenters.charts import STYLES, Axis, Chart
 from webapp.presenters.confusion import Row, confusion_rows
 
 FEW_PICTURES = 10  # below this a bar is drawn pale
 
-DISTURBANCES = {
+CORRUPTIONS = {
     "blur": (gettext_lazy("Blurred"), gettext_lazy("%(strength)s %% of the side")),
     "dark": (gettext_lazy("Dark"), gettext_lazy("%(strength)s %% of the light")),
     "rotate": (gettext_lazy("Turned"), gettext_lazy("%(strength)s degrees")),
@@ -28,10 +31,19 @@ DISTURBANCES = {
 
 
 @dataclass(frozen=True)
-class Disturbed:
+class CorruptedRow:
     name: str
     strength: str
     accuracy: float
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class by its name; `curves` is None where no picture of it, or of another, was tested."""
+
+    name: str
+    metrics: ClassMetrics
+    curves: ClassCurves | None
 
 
 @dataclass(frozen=True)
@@ -48,37 +60,36 @@ class Error:
 class Figures:
     """What templates/versions shows of an evaluation."""
 
-    evaluation: Mapping[str, Any]
-    classes: list[dict[str, Any]]
+    evaluation: Evaluation
+    classes: list[ClassRow]
     confusion: list[Row]
     top_k: list[tuple[str, float]]
     curves: list[Chart]
     reliability: list[Chart]
-    disturbed: list[Disturbed]
+    corrupted: list[CorruptedRow]
 
 
-def figures_of(evaluation: Mapping[str, Any], names: LabelNames) -> Figures:
+def figures_of(evaluation: Evaluation, names: LabelNames) -> Figures:
     """`names` has what to call a class, by key."""
-    areas = {each["name"]: each for each in evaluation.get("curves", [])}
-    classes = [{**areas.get(each["name"], {}), **each, "name": names[each["name"]]} for each in evaluation["classes"]]
+    curves = {each.name: each for each in evaluation.curves}
+    robustness = evaluation.robustness
     return Figures(
         evaluation,
-        classes,
+        [ClassRow(names[each.name], each, curves.get(each.name)) for each in evaluation.classes],
         confusion_rows(evaluation, names),
-        list(evaluation.get("top_k", {}).items()),
-        _curves(evaluation.get("curves", []), names),
-        _reliability(evaluation.get("calibration")),
-        [_disturbed(each) for each in (evaluation.get("robustness") or {}).get("disturbed", [])],
+        list(evaluation.top_k.items()),
+        _curves(evaluation.curves, names),
+        _reliability(evaluation.calibration),
+        [_corrupted_row(each) for each in robustness.corrupted] if robustness else [],
     )
 
 
-def worst_errors(recognizer: Recognizer, evaluation: Mapping[str, Any], names: LabelNames) -> list[Error]:
+def worst_errors(recognizer: Recognizer, evaluation: Evaluation, names: LabelNames) -> list[Error]:
     """The surest of the wrong answers first."""
-    worst = evaluation.get("worst", [])
-    pictures = pictures_named(recognizer, [each["sha256"] for each in worst])
+    pictures = pictures_named(recognizer, [each.sha256 for each in evaluation.worst])
     return [
-        Error(pictures.get(each["sha256"]), names[each["true"]], names[each["answered"]], each["probability"])
-        for each in worst
+        Error(pictures.get(each.sha256), names[each.true], names[each.answered], each.probability)
+        for each in evaluation.worst
     ]
 
 
@@ -106,7 +117,7 @@ def training_curves(epochs: Sequence[Epoch]) -> list[Chart]:
     return charts
 
 
-def _curves(curves: Sequence[Mapping[str, Any]], names: LabelNames) -> list[Chart]:
+def _curves(curves: Sequence[ClassCurves], names: LabelNames) -> list[Chart]:
     """A ROC and a precision-recall chart; the classes that are told apart worst stand out."""
     if not curves:
         return []
@@ -117,30 +128,33 @@ def _curves(curves: Sequence[Mapping[str, Any]], names: LabelNames) -> list[Char
         (roc, "roc", "roc_area"),
         (precision_recall, "precision_recall", "average_precision"),
     ):
-        ordered = sorted(curves, key=lambda each: each[area], reverse=True)  # the worst drawn last, on top
+        ordered = sorted(curves, key=attrgetter(area), reverse=True)  # the worst drawn last, on top
         plain = ordered[: -len(STYLES)]
         for each in plain:
-            chart.add_line(names[each["name"]], each[points], "faint")
+            chart.add_line(names[each.name], getattr(each, points), "faint")
         for each, style in zip(reversed(ordered[-len(STYLES) :]), STYLES, strict=False):
-            chart.add_line(f"{names[each['name']]} {each[area]:.3f}", each[points], style)
+            chart.add_line(f"{names[each.name]} {getattr(each, area):.3f}", getattr(each, points), style)
     return [roc, precision_recall]
 
 
-def _reliability(calibration: Mapping[str, Any] | None) -> list[Chart]:
+def _reliability(calibration: Calibration | None) -> list[Chart]:
     """How often answers of each confidence are right, before and after calibration."""
     if not calibration:
         return []
     charts = []
-    for title, name in ((_("Before calibration"), "before"), (_("After calibration"), "after")):
+    for title, reliability in (
+        (_("Before calibration"), calibration.before),
+        (_("After calibration"), calibration.after),
+    ):
         chart = Chart(title, Axis(_("Probability that was said")), Axis(_("Share that was right")))
         chart.add_diagonal()
-        for each in calibration[name]["bins"]:
-            if each["pictures"]:
-                chart.add_bar(each["low"], each["high"], each["accuracy"], is_weak=each["pictures"] < FEW_PICTURES)
+        for each in reliability.bins:
+            if each.pictures:
+                chart.add_bar(each.low, each.high, each.accuracy, is_weak=each.pictures < FEW_PICTURES)
         charts.append(chart)
     return charts
 
 
-def _disturbed(each: Mapping[str, Any]) -> Disturbed:
-    name, strength = DISTURBANCES[each["kind"]]
-    return Disturbed(str(name), str(strength) % {"strength": f"{each['strength']:g}"}, each["accuracy"])
+def _corrupted_row(each: Corrupted) -> CorruptedRow:
+    name, strength = CORRUPTIONS[each.kind]
+    return CorruptedRow(str(name), str(strength) % {"strength": f"{each.strength:g}"}, each.accuracy)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from training.errors import BrokenArtifact, NotComparable
 from training.evaluation.comparison import ClassChange, Comparison, Differing, SideFigures
+from training.evaluation.metrics import Evaluation
 from training.models import LabelNames, ModelVersion, Picture, Recognizer
 from webapp.guards import staff_required
 from webapp.presenters.version_figures import pictures_named
@@ -24,6 +25,7 @@ MOST_PICTURES = 24  # of each version's own
 class Side:
     version: ModelVersion
     figures: SideFigures
+    evaluation: Evaluation  # on its own test pictures
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _compared(recognizer: Recognizer, a: ModelVersion, b: ModelVersion) -> dict[
         "low": signed_points(low),
         "high": signed_points(high),
         "p_value": number_format(comparison.p_value, 3) if comparison.p_value >= 0.001 else "< 0.001",
-        "sides": [Side(a, comparison.a), Side(b, comparison.b)],
+        "sides": [Side(a, comparison.a, a.figures), Side(b, comparison.b, b.figures)],
         "classes": [ChangeRow(names[each.name], each, signed_points(each.change)) for each in comparison.classes],
         "groups": _groups(recognizer, comparison, a, b, names),
     }

@@ -27,15 +27,15 @@ MOST_ERRORS = 12  # shown of those the evaluation keeps
 @staff_required
 def show(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
-    names = version.recognizer.label_names()
+    names, evaluation = version.recognizer.label_names(), version.figures
     context = {
         "version": version,
         "recognizer": version.recognizer,
         "in_use": version.recognizer.versions.active(),
         "troubled": [version] if version.trouble else [],
         "failures": version.failed_openings.standing(),
-        "figures": figures_of(version.evaluation, names),
-        "errors": worst_errors(version.recognizer, version.evaluation, names)[:MOST_ERRORS],
+        "figures": figures_of(evaluation, names),
+        "errors": worst_errors(version.recognizer, evaluation, names)[:MOST_ERRORS],
         "epochs": version.run.epochs.all(),
         "settings": said(version.run.config),
         "inside": latest_filters(version),
@@ -132,7 +132,9 @@ def report(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def evaluation(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
     of_whom = {"recognizer": slug, "version": number, "h5_sha256": version.h5_sha256, "config": version.run.config}
-    answer = JsonResponse({**of_whom, **version.evaluation}, json_dumps_params={"ensure_ascii": False, "indent": 1})
+    answer = JsonResponse(
+        {**of_whom, **version.figures.to_dict()}, json_dumps_params={"ensure_ascii": False, "indent": 1}
+    )
     answer["Content-Disposition"] = f'attachment; filename="{slug}-version-{number}.json"'
     return answer
 

@@ -15,7 +15,7 @@ from classifier.answer import Answer
 from classifier.engine import OpenVersion, engine
 from training.errors import UnreadablePicture
 from training.evaluation.calibration import reliability
-from training.evaluation.metrics import Evaluation, evaluate
+from training.evaluation.metrics import Evaluation, evaluation_of
 from training.messages import UserFacingError
 from training.models import Recognizer
 
@@ -37,7 +37,7 @@ class Figures:
         held = [class_names[label] in answer.possible for label, answer in zip(labels, answers, strict=True)]
         sizes = [len(answer.possible) for answer in answers]
         sets = (float(np.mean(held)), float(np.mean(sizes))) if any(sizes) else None
-        evaluation = evaluate(np.array(labels), probabilities, class_names)
+        evaluation = evaluation_of(np.array(labels), probabilities, class_names)
         return cls(evaluation, calibration.error, calibration.by_chance, sets)
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Command(BaseCommand):
 
     def _print(self, figures: Figures) -> None:
         evaluation = figures.evaluation
-        low, high = evaluation.interval
+        low, high = evaluation.interval or (0.0, 1.0)
         self.stdout.write(f"accuracy {evaluation.accuracy:.4f} on {evaluation.pictures} pictures")
         self.stdout.write(f"95 % interval {low:.4f} to {high:.4f}")
         self.stdout.write(

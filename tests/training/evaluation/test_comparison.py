@@ -5,7 +5,7 @@ import pytest
 
 from training.errors import NotComparable
 from training.evaluation.comparison import Side, compare, mcnemar_p, paired_interval
-from training.evaluation.predictions import Answers
+from training.evaluation.predictions import Predictions
 
 NAMES = ["cat", "dog"]
 EMPTY = (np.array([], np.int32), np.zeros((0, 2), np.float32))
@@ -15,7 +15,7 @@ def side(truth: list[int], given: list[int], *, first: int = 0, class_names: lis
     """A version's answers to pictures numbered from `first`, each with 90 %."""
     names = np.array([f"{first + i:064x}" for i in range(len(truth))], dtype=np.bytes_)
     probabilities = np.where(np.eye(2)[given] > 0, 0.9, 0.1).astype(np.float32)
-    return Side(Answers(names, np.array(truth, np.int32), probabilities, *EMPTY), class_names, 1.0)
+    return Side(Predictions(names, np.array(truth, np.int32), probabilities, *EMPTY), class_names, 1.0)
 
 
 def test_a_clear_gain_is_more_than_luck() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation.metrics import evaluate, thinned, top_k_accuracy, wilson_interval
+from training.evaluation.metrics import evaluation_of, thinned, top_k_accuracy, wilson_interval
 
 ANSWERS = {"cat": (0.8, 0.1, 0.1), "dog": (0.2, 0.7, 0.1), "owl": (0.1, 0.2, 0.7)}
 NAMES = list(ANSWERS)
@@ -21,7 +21,7 @@ def answered(*pairs: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
 def test_the_figures_are_those_counted_by_hand() -> None:
     pairs = [("cat", "cat"), ("cat", "cat"), ("cat", "dog"), ("dog", "dog"), ("owl", "cat")]
 
-    evaluation = evaluate(*answered(*pairs), NAMES)
+    evaluation = evaluation_of(*answered(*pairs), NAMES)
 
     cat, dog, owl = evaluation.classes
     assert (evaluation.pictures, evaluation.accuracy) == (5, pytest.approx(0.6))
@@ -31,20 +31,20 @@ def test_the_figures_are_those_counted_by_hand() -> None:
 
 
 def test_a_row_of_the_confusion_is_the_truth_and_a_column_the_answer() -> None:
-    evaluation = evaluate(*answered(("cat", "dog"), ("cat", "dog"), ("owl", "owl")), NAMES)
+    evaluation = evaluation_of(*answered(("cat", "dog"), ("cat", "dog"), ("owl", "owl")), NAMES)
 
     assert evaluation.confusion == [[0, 2, 0], [0, 0, 0], [0, 0, 1]]
 
 
 def test_a_class_without_pictures_is_there_with_nothing() -> None:
-    evaluation = evaluate(*answered(("cat", "cat")), NAMES)
+    evaluation = evaluation_of(*answered(("cat", "cat")), NAMES)
 
     assert [each.support for each in evaluation.classes] == [1, 0, 0]
 
 
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), min_size=1))
 def test_the_figures_agree_with_one_another(pairs: list[tuple[str, str]]) -> None:
-    evaluation = evaluate(*answered(*pairs), NAMES)
+    evaluation = evaluation_of(*answered(*pairs), NAMES)
 
     assert sum(map(sum, evaluation.confusion)) == evaluation.pictures == len(pairs)
     assert evaluation.accuracy == pytest.approx(np.trace(evaluation.confusion) / len(pairs))
@@ -52,7 +52,7 @@ def test_the_figures_agree_with_one_another(pairs: list[tuple[str, str]]) -> Non
 
 
 def test_it_can_be_kept_as_json() -> None:
-    evaluation = evaluate(*answered(("cat", "cat"), ("dog", "owl")), NAMES)
+    evaluation = evaluation_of(*answered(("cat", "cat"), ("dog", "owl")), NAMES)
 
     assert json.loads(json.dumps(evaluation.to_dict()))["classes"][0]["name"] == "cat"
 
@@ -71,7 +71,7 @@ def test_top_k_counts_the_k_most_probable() -> None:
 
 
 def test_a_class_told_apart_perfectly_has_an_area_of_one() -> None:
-    evaluation = evaluate(*answered(("cat", "cat"), ("dog", "dog"), ("dog", "dog")), NAMES)
+    evaluation = evaluation_of(*answered(("cat", "cat"), ("dog", "dog"), ("dog", "dog")), NAMES)
 
     cat, dog = evaluation.curves  # there is no owl
     assert (cat.roc_area, cat.average_precision) == (1, 1)
@@ -79,7 +79,7 @@ def test_a_class_told_apart_perfectly_has_an_area_of_one() -> None:
 
 
 def test_the_macro_averages_leave_out_classes_without_pictures() -> None:
-    evaluation = evaluate(*answered(("cat", "cat"), ("dog", "dog")), NAMES)
+    evaluation = evaluation_of(*answered(("cat", "cat"), ("dog", "dog")), NAMES)
 
     assert evaluation.macro.recall == 1
 

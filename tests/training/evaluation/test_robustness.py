@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluation.robustness import DISTURBANCES, NUM_DISTURBED, num_swept, sweep
+from training.evaluation.robustness import CORRUPTIONS, NUM_CORRUPTED, num_swept, sweep
 
 
 @pytest.fixture
@@ -11,12 +11,12 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("kind", DISTURBANCES)
-def test_every_disturbance_changes_a_picture_more_the_stronger_it_is(kind: str, pixels: np.ndarray) -> None:
-    disturb, strengths = DISTURBANCES[kind]
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_every_corruption_changes_a_picture_more_the_stronger_it_is(kind: str, pixels: np.ndarray) -> None:
+    corrupt, strengths = CORRUPTIONS[kind]
     smooth = np.repeat(np.repeat(pixels[::6, ::6], 6, axis=0), 6, axis=1)
 
-    changed = [disturb(smooth, strength, 1) for strength in strengths]
+    changed = [corrupt(smooth, strength, 1) for strength in strengths]
 
     distances = [np.abs(each.astype(int) - smooth).mean() for each in changed]
     assert all((each.shape, each.dtype) == (smooth.shape, np.uint8) for each in changed)
@@ -24,21 +24,21 @@ def test_every_disturbance_changes_a_picture_more_the_stronger_it_is(kind: str, 
 
 
 def test_the_same_picture_gets_the_same_noise(pixels: np.ndarray) -> None:
-    disturb, _ = DISTURBANCES["noise"]
+    corrupt, _ = CORRUPTIONS["noise"]
 
-    assert (disturb(pixels, 10, 3) == disturb(pixels, 10, 3)).all()
-    assert (disturb(pixels, 10, 3) != disturb(pixels, 10, 4)).any()
+    assert (corrupt(pixels, 10, 3) == corrupt(pixels, 10, 3)).all()
+    assert (corrupt(pixels, 10, 3) != corrupt(pixels, 10, 4)).any()
 
 
-def test_the_sweep_says_what_each_disturbance_costs(pixels: np.ndarray) -> None:
+def test_the_sweep_says_what_each_corruption_costs(pixels: np.ndarray) -> None:
     def is_bright(change):
         return np.array([int(change(pixels, i).mean() > 100) for i in range(4)])
 
     robustness = sweep(is_bright, np.ones(4, dtype=int))
 
-    found = {(each.kind, each.strength): each.accuracy for each in robustness.disturbed}
+    found = {(each.kind, each.strength): each.accuracy for each in robustness.corrupted}
     assert (robustness.pictures, robustness.accuracy) == (4, 1.0)
-    assert len(found) == NUM_DISTURBED
+    assert len(found) == NUM_CORRUPTED
     assert (found["dark", 25], found["jpeg", 30]) == (0.0, 1.0)
 
 

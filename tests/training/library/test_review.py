@@ -10,7 +10,7 @@ from tests.training.library.test_duplicates import scene
 from training.data.image_quality import flaws
 from training.data.images import ingest
 from training.errors import WeightsNotFound
-from training.evaluation.label_errors import out_of_fold, suspects
+from training.evaluation.label_errors import find_label_errors, out_of_fold
 from training.library import review
 from training.library.intake import add_picture
 from training.models import Job, Picture, Recognizer
@@ -71,7 +71,7 @@ def test_a_wrong_label_comes_first() -> None:
     features, labels = two_clouds(100)
     labels[7] = 1 - labels[7]
 
-    found = suspects(labels, out_of_fold(features, labels, [str(number) for number in range(100)]))
+    found = find_label_errors(labels, out_of_fold(features, labels, [str(number) for number in range(100)]))
 
     assert (found[0].position, found[0].answer) == (7, 1 - labels[7])
 

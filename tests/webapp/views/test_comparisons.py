@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from django.conf import settings
 
+from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME
-from training.evaluation.predictions import Answers
+from training.evaluation.predictions import Predictions
 from training.models import ModelVersion
 
 pytestmark = pytest.mark.django_db
@@ -32,11 +32,10 @@ def give_answers(add_pictures) -> MakeAnswers:
         given = np.where(np.arange(len(names)) < wrong, 1 - circle, circle)
         probabilities = np.where(np.eye(2)[given] > 0, 0.9, 0.1).astype(np.float32)
         labels = np.full(len(names), circle, np.int32)
-        answers = replace(
-            Answers(np.array(names, dtype=np.bytes_), labels, probabilities, labels, probabilities)
-        ).to_bytes()
-        (settings.MEDIA_ROOT / version.folder / PREDICTIONS_NAME).write_bytes(answers)
-        version.predictions_sha256 = hashlib.sha256(answers).hexdigest()
+        predictions = Predictions(np.array(names, dtype=np.bytes_), labels, probabilities, labels, probabilities)
+        content = predictions_to_bytes(predictions)
+        (settings.MEDIA_ROOT / version.folder / PREDICTIONS_NAME).write_bytes(content)
+        version.predictions_sha256 = hashlib.sha256(content).hexdigest()
         version.save()
 
     return give

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from training.evaluation.metrics import ClassMetrics, Evaluation
 from training.models import LabelNames, ModelVersion
 from training.models.versions import roll_back
 from webapp.presenters.confusion import confusion_rows
@@ -249,7 +250,8 @@ def test_an_h5_that_is_not_whole_is_not_handed_out(staff_client, version, harm):
 
 
 def test_the_confusion_matrix_is_shaded_by_a_rows_share():
-    evaluation = {"classes": [{"name": "a"}, {"name": "b"}], "confusion": [[9, 1], [0, 0]]}
+    classes = [ClassMetrics(name, 0.0, 0.0, 0.0, 0) for name in "ab"]
+    evaluation = Evaluation(classes=classes, confusion=[[9, 1], [0, 0]])
 
     first, second = confusion_rows(evaluation, LabelNames({"a": "A"}))
 
