@@ -74,6 +74,12 @@ def planned_manifest(recognizer: Recognizer) -> Manifest:
     return make_manifest(Path(), rows, shares_of(recognizer))
 
 
+def planned_manifest_of_files(recognizer: Recognizer) -> Manifest:
+    """The same with the pictures' files, which are not fetched. Raises: TooFewPictures."""
+    pictures = recognizer.pictures.select_related("label").order_by("pk")
+    return make_manifest(storage.local_path("pictures"), map(_sample_of, pictures), shares_of(recognizer))
+
+
 def make_new_split(recognizer: Recognizer) -> None:
     """Forget every picture's side and group; the next training looks for near-duplicates and splits again.
 

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from training.models import Job
 from training.outages import outlasting
+from training.results.stored import Stored
 
 
 def carry_out(job: Job) -> None:
     """Compute what a claimed job asks for and keep the result in its row. Raises: UserFacingError for its page."""
     result = _maker(Job.Kind(job.kind))(job)
-    outlasting(lambda: job.finish(result))
+    outlasting(lambda: job.finish(result.to_dict()))
 
 
-def _maker(kind: Job.Kind) -> Callable[[Job], dict[str, Any]]:
-    """Imported here: each kind loads what it needs, and TensorFlow only where that is needed."""
+def _maker(kind: Job.Kind) -> Callable[[Job], Stored]:
+    """Imported here: each kind loads what it needs."""
     if kind == Job.Kind.REVIEW:
-        from training.library.review import review_job
+        from training.runs.review_job import review_job
 
         return review_job
     if kind == Job.Kind.INSPECTION:
-        from training.trainer.inspection import inspection_job
+        from training.runs.inspection_job import inspection_job
 
         return inspection_job
-    from training.trainer.dry_run import rehearsal_job
+    from training.runs.dry_run_job import dry_run_job
 
-    return rehearsal_job
+    return dry_run_job

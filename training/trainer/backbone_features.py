@@ -63,6 +63,18 @@ def _part(model: ov.Model, output: str) -> Part:
     return lambda pixels: stacked(lambda i: answer(pixels[i : i + 1].astype(np.float32)), len(pixels))
 
 
+def imagenet_features(image_size: int, folder: Path) -> Part:
+    """What MobileNetV2 with ImageNet's weights makes of pictures.
+
+    Args:
+        folder: where the conversion may write for a moment.
+    Raises: WeightsNotFound.
+    """
+    settings = {"image_size": image_size, "augmentation": (), "fine_tune": "none", "head_epochs": 1, "epochs": 1}
+    config = TrainingConfig.for_network("mobilenetv2", settings)
+    return frozen_in_openvino(networks.build(config, 2), config, folder).features
+
+
 def frozen_in_keras(network: keras.Model) -> Frozen:
     """The same on whatever device Keras computes on. The lower part stays in the network: on a GPU it costs little."""
     features = networks.features_of(network)

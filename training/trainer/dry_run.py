@@ -1,4 +1,4 @@
-"""A rehearsal: the first steps of a training that has not begun, with a watch, on a few of its pictures.
+"""A dry run: the first steps of a training that has not begun, with a watch, on a few of its pictures.
 
 What is done once is timed as a whole, what is done for every picture or step is timed and multiplied.
 """
@@ -8,22 +8,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
-from training import storage
 from training.config import TrainingConfig
 from training.data.images import load_pixels
-from training.data.manifest import Manifest, make_manifest
+from training.data.manifest import Manifest
 from training.data.subsets import subset
 from training.hardware import available_bytes
-from training.library.manifests import shares_of
-from training.models import Job
-from training.outages import outlasting
+from training.results.dry_run import DryRun
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import stacked
 from training.trainer.phases import Phase, PhaseSetup, phases, start_afresh
@@ -33,7 +30,7 @@ STEPS = 20
 UNTIMED_STEPS = 2  # the first ones trace
 VALIDATED = 64  # pictures
 START_SECONDS = 6.0  # until TensorFlow is there and the device is known; about that on two cores
-END_SECONDS = 12.0  # for the twin, its comparison with the H5 and the figures, beside the answers themselves
+END_SECONDS = 12.0  # for the serving model, its comparison with the H5 and the figures, beside the answers themselves
 MEMORY_LEFT = 0.8  # share of the free memory that a batch may take
 KEPT_TWICE = 2  # the maps of a step and their gradients
 LARGEST_BATCH = 1024
@@ -41,41 +38,12 @@ LARGEST_BATCH = 1024
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Rehearsed:
-    """What came of a rehearsal."""
-
-    seconds_per_step: float  # of the last phase, which takes longest
-    expected_seconds: float  # from Start to the version
-    largest_batch: int  # pictures that fit into memory
-    device: str
-
-
-def rehearsal_job(job: Job) -> dict[str, Any]:
-    """Rehearse the settings in a job's params on its recognizer's pictures. Raises: UserFacingError, LeaseLost."""
-    config = TrainingConfig.from_dict(job.params["config"])
-    manifest = outlasting(lambda: _manifest(job))
-    few = _few(manifest, config)
-    for entry in few.entries:
-        storage.local_path(f"pictures/{entry.file}")  # fetches it where the store is a remote one
-    outlasting(lambda: job.advance(0.1))
-    return asdict(rehearse(manifest, config, folder=storage.working_folder(job.work_name)))
-
-
-def _manifest(job: Job) -> Manifest:
-    """As it would be now; nothing is written."""
-    pictures = job.recognizer.pictures.select_related("label").order_by("pk")
-    samples = [
-        (each.file.removeprefix("pictures/"), each.sha256, each.label.key, each.group, each.split) for each in pictures
-    ]
-    return make_manifest(storage.local_path("pictures"), samples, shares_of(job.recognizer))
-
-
-def _few(manifest: Manifest, config: TrainingConfig) -> Manifest:
+def pictures_needed(manifest: Manifest, config: TrainingConfig) -> Manifest:
+    """The few that a dry run looks at."""
     return subset(manifest, {"train": min(STEPS * config.batch_size, 2 * STEPS * 32), "validation": VALIDATED})
 
 
-def rehearse(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> Rehearsed:
+def dry_run(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> DryRun:
     """Take the first steps of each phase of a training.
 
     Args:
@@ -85,7 +53,7 @@ def rehearse(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> Reh
     """
     start_afresh(config.seed)
     device = prepare_device(config.precision)
-    few = _few(manifest, config)
+    few = pictures_needed(manifest, config)
     root = Path(manifest.root)
     pixels, reading = _timed(
         lambda: stacked(lambda i: load_pixels(root / few.entries[i].file, config.image_size), len(few.entries))
@@ -94,12 +62,12 @@ def rehearse(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> Reh
     with distribution_scope(device, config.batch_size):
         network, building = _timed(lambda: network_to_fit(config, len(manifest.class_names)))
         expected += building
-        course = PhaseSetup(network, pixels, few, config, folder)
+        setup = PhaseSetup(network, pixels, few, config, folder)
         for phase in phases(config):
-            timing = _rehearse_phase(course, phase, config)
+            timing = _time_phase(setup, phase, config)
             expected += timing.expected(manifest, config, phase)
         batch = largest_batch(timing.learner, available_bytes())
-    return Rehearsed(timing.step, expected, batch, device.name)
+    return DryRun(expected, batch, device.name, timing.step)
 
 
 @dataclass(frozen=True)
@@ -120,27 +88,27 @@ class Timing:
         return self.preparing + self.tracing + prepared + (phase.last - phase.first) * epoch
 
 
-def _rehearse_phase(course: PhaseSetup, phase: Phase, config: TrainingConfig) -> Timing:
-    (learner, batches), preparing = _timed(lambda: course.prepare(phase))
-    train, validation = course.manifest.positions("train"), course.manifest.positions("validation")
+def _time_phase(setup: PhaseSetup, phase: Phase, config: TrainingConfig) -> Timing:
+    (learner, batches), preparing = _timed(lambda: setup.prepare(phase))
+    train, validation = setup.manifest.positions("train"), setup.manifest.positions("validation")
     order = np.resize(train, STEPS * config.batch_size)
-    course.compile(learner, phase, STEPS, keras.metrics.CategoricalAccuracy("accuracy"))
+    setup.compile(learner, phase, STEPS, keras.metrics.CategoricalAccuracy("accuracy"))
     watch = StepWatch()
     learner.fit(batches.of_epoch(0, order), callbacks=[watch], shuffle=False, verbose=0)
     at_rest = batches.at_rest(validation)
     _, first = _timed(lambda: learner.evaluate(at_rest, verbose=0))
     _, validating = _timed(lambda: learner.evaluate(at_rest, verbose=0))
-    per_prepared = _seconds_a_feature(course, phase, train)
+    per_prepared = _seconds_a_feature(setup, phase, train)
     tracing = watch.tracing + max(first - validating, 0.0)
     return Timing(learner, preparing, per_prepared, tracing, watch.step, validating / len(validation))
 
 
-def _seconds_a_feature(course: PhaseSetup, phase: Phase, train: Any) -> float:
+def _seconds_a_feature(setup: PhaseSetup, phase: Phase, train: Any) -> float:
     """What the features of a picture take where only the head learns, else nothing."""
     if not phase.head_only:
         return 0.0
     block = train[:VALIDATED]
-    _, seconds = _timed(lambda: course.features_of(block))
+    _, seconds = _timed(lambda: setup.features_of(block))
     return seconds / len(block)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data.images import Pixels
+from training.results.inspection import Histogram
 
 MAX_TILE = 128  # pixels; a larger map is thinned out
 GAP = 2  # pixels between tiles
@@ -16,29 +15,18 @@ NUM_BINS = 40
 Values = NDArray[np.floating]
 
 
-class Histogram(TypedDict):
-    """How often values of a layer fall between `low` and `high`, in bins of equal width."""
-
-    low: float
-    high: float
-    mean: float
-    deviation: float
-    zeros: float  # share of 1 that is exactly zero
-    counts: list[int]
-
-
 def histogram(values: Values) -> Histogram:
     flat = np.asarray(values, np.float64).ravel()
     low, high = float(flat.min()), float(flat.max())
     counts, _ = np.histogram(flat, NUM_BINS, (low, high) if high > low else (low - 0.5, high + 0.5))
-    return {
-        "low": low,
-        "high": high,
-        "mean": float(flat.mean()),
-        "deviation": float(flat.std()),
-        "zeros": float((flat == 0).mean()),
-        "counts": counts.tolist(),
-    }
+    return Histogram(
+        low=low,
+        high=high,
+        mean=float(flat.mean()),
+        deviation=float(flat.std()),
+        zeros=float((flat == 0).mean()),
+        counts=counts.tolist(),
+    )
 
 
 def strongest(maps: Values, count: int) -> NDArray[np.intp]:

@@ -9,20 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training import storage
 from training.artifacts.h5 import load_network
-from training.data.images import Pixels, encoded_png, load_pixels
-from training.errors import BrokenArtifact, UnreadablePicture
-from training.messages import N_
-from training.models import Job, ModelVersion
-from training.outages import outlasting
+from training.data.images import Pixels
+from training.results.inspection import Drawing, FirstFilters, InspectedLayer, InspectionResult
 from training.trainer.feature_maps import filter_tiles, histogram, map_tiles, sheet, strongest, unit_tiles
 
 if TYPE_CHECKING:
@@ -37,125 +35,92 @@ MAX_DRAWN = 300  # layers; a network has up to a thousand
 CHANGES_NOTHING = re.compile("InputLayer|Rescaling|Normalization|Random.*|.*Dropout|Identity|ZeroPadding2D|Flatten")
 MERGES = ("Add", "Concatenate")
 NUM_COLOURS = 3
+ANSWERED = 0.2  # share of the whole that is done when the network has answered
 
-Layer = dict[str, Any]  # what the page says of one
-Drawing = dict[str, Any]  # its name in the job's folder, without the ending, and its size in pixels
+Keep = Callable[[str, Pixels], str]
 Hear = Callable[["keras.layers.Layer", NDArray[np.float32]], None]
 
 
-def inspection_job(job: Job) -> dict[str, Any]:
-    """Look inside a job's version with its picture; what is drawn is kept in the job's folder.
+def network_of(h5: Path) -> keras.Model:
+    """Opened without a GPU: one picture needs none, and memory taken here would be missed by trainings.
 
-    `params["file"]` names the picture in the store.
-
-    Raises: BrokenArtifact, UnreadablePicture, LeaseLost.
+    Raises: BrokenArtifact.
     """
-    version = job.version
-    if version is None:
-        raise BrokenArtifact(N_("The version has been deleted meanwhile."))
-    version.files.check_h5()
-    pixels = _pixels(job.params["file"], version.image_size)
-    outlasting(lambda: job.advance(0.1))
-    _leave_gpus_to_trainings()
     import keras
-
-    network = load_network(version.files.h5, keras.saving.load_model)
-    outlasting(lambda: job.advance(0.5))
-    return Inspection(job, version, network).of(pixels)
-
-
-def _pixels(file: str, image_size: int) -> Pixels:
-    path = storage.local_path(file)
-    if not path.is_file():
-        raise UnreadablePicture(N_("The picture has been deleted meanwhile. Choose another one."))
-    return load_pixels(path, image_size)
-
-
-def _leave_gpus_to_trainings() -> None:
-    """One picture needs none, and memory taken here would be missed there."""
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")
+    return load_network(h5, keras.saving.load_model)
 
 
-class Inspection:
-    """Draws one network and says what is in it."""
+def inspect(
+    network: keras.Model, pixels: Pixels, *, keep: Keep, advance: Callable[[float], object]
+) -> tuple[InspectionResult, NDArray[np.float32]]:
+    """Let a network answer one picture, draw it and say what is in it. The network is spoiled for other use.
 
-    def __init__(self, job: Job, version: ModelVersion, network: keras.Model) -> None:
-        self.job = job
-        self.version = version
-        self.network = network
-        self.layers = list(flattened(network))
+    Args:
+        pixels: (image_size, image_size, 3).
+        keep: takes a drawing's name and pixels, and returns the name under which it is kept.
+        advance: is told the share of 1 that is done.
+    Returns: what was found, without scores, and the (num_classes,) probabilities as the network gave them.
+    """
+    heard: list[tuple[keras.layers.Layer, NDArray[np.float32]]] = []
+    probabilities = listen(network, pixels, lambda layer, output: heard.append((layer, output)))
+    advance(ANSWERED)
+    layers = [inspected(layer, output) for layer, output in heard]
+    chosen = chosen_layers(layers)
+    drawn = thinned([number for number, each in enumerate(layers) if each.is_drawn], MAX_DRAWN)
+    wanted = sorted({*drawn, *chosen})
+    for done, number in enumerate(wanted):
+        layers[number] = _with_drawing(layers[number], heard[number][1], number, number in chosen, keep)
+        if done % 20 == 0:
+            advance(ANSWERED + (1 - ANSWERED) * done / len(wanted))
+    result = InspectionResult(
+        image_size=len(pixels),
+        input=_drawing("input", pixels, keep),
+        filters=_filters(list(flattened(network)), keep),
+        layers=layers,
+        trainable=sum(each.trainable for each in layers),
+        frozen=sum(each.frozen for each in layers),
+    )
+    return result, probabilities
 
-    def of(self, pixels: Pixels) -> dict[str, Any]:
-        """What is kept in the job's row.
 
-        Args:
-            pixels: (image_size, image_size, 3).
-        """
-        heard: list[tuple[keras.layers.Layer, NDArray[np.float32]]] = []
-        answer = listen(self.network, pixels, lambda layer, output: heard.append((layer, output)))
-        facts = [facts_of(layer, output) for layer, output in heard]
-        chosen = chosen_layers(facts)
-        drawn = thinned([number for number, each in enumerate(facts) if each["is_drawn"]], MAX_DRAWN)
-        for done, number in enumerate(sorted({*drawn, *chosen})):
-            self._draw(facts[number], heard[number][1], number, is_chosen=number in chosen)
-            if done % 20 == 0:
-                self._advance(0.6 + 0.4 * done / len(drawn))
-        return {
-            "image_size": len(pixels),
-            "input": self._keep("input", pixels),
-            "scores": self._scores(answer),
-            "filters": self._filters(),
-            "layers": facts,
-            "trainable": sum(each["trainable"] for each in facts),
-            "frozen": sum(each["frozen"] for each in facts),
-        }
+def _filters(layers: list[keras.layers.Layer], keep: Keep) -> FirstFilters | None:
+    """The first layer's; none where they cannot be shown as pictures."""
+    found = first_filters(layers)
+    if found is None:
+        return None
+    layer, filters = found
+    order = np.arange(len(filters))
+    if len(filters) > MAX_FILTERS:
+        order = np.argsort(-np.square(filters).sum(axis=(1, 2, 3)), kind="stable")[:MAX_FILTERS]
+    return FirstFilters(
+        layer=layer.name,
+        kind=type(layer).__name__,
+        drawing=_drawing("filters", sheet(filter_tiles(filters[order], FILTER_SIDE), COLUMNS), keep),
+        count=len(filters),
+        shown=len(order),
+        height=filters.shape[1],
+        width=filters.shape[2],
+    )
 
-    def _scores(self, probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
-        """The classes by falling probability, calibrated as the site answers."""
-        shares = self.version.calibrator.calibrated(probabilities)
-        names = self.version.class_names
-        return [{"label": names[i], "probability": float(shares[i])} for i in np.argsort(-shares, kind="stable")]
 
-    def _filters(self) -> dict[str, Any]:
-        """The first layer's; empty where they cannot be shown as pictures."""
-        found = first_filters(self.layers)
-        if found is None:
-            return {}
-        layer, filters = found
-        order = np.arange(len(filters))
-        if len(filters) > MAX_FILTERS:
-            order = np.argsort(-np.square(filters).sum(axis=(1, 2, 3)), kind="stable")[:MAX_FILTERS]
-        drawing = self._keep("filters", sheet(filter_tiles(filters[order], FILTER_SIDE), COLUMNS))
-        return {
-            "layer": layer.name,
-            "kind": type(layer).__name__,
-            "drawing": drawing,
-            "count": len(filters),
-            "shown": len(order),
-            "height": filters.shape[1],
-            "width": filters.shape[2],
-        }
+def _with_drawing(
+    layer: InspectedLayer, output: NDArray[np.float32], number: int, is_chosen: bool, keep: Keep
+) -> InspectedLayer:
+    channels: list[int] = []
+    if output.ndim == 1:
+        tiles, columns = unit_tiles(output[:MAX_UNITS], UNIT_SIDE), UNIT_COLUMNS
+    else:
+        channels = strongest(output, NUM_MAPS if is_chosen else NUM_MORE_MAPS).tolist()
+        tiles, columns = map_tiles(output[..., channels], MAP_SIDE if is_chosen else MORE_MAPS_SIDE), COLUMNS
+    drawing = _drawing(f"layer-{number}", sheet(tiles, columns), keep)
+    return replace(layer, is_chosen=is_chosen, channels=channels, drawing=drawing)
 
-    def _draw(self, facts: Layer, output: NDArray[np.float32], number: int, *, is_chosen: bool) -> None:
-        facts["is_chosen"] = is_chosen
-        if output.ndim == 1:
-            tiles, columns = unit_tiles(output[:MAX_UNITS], UNIT_SIDE), UNIT_COLUMNS
-        else:
-            channels = strongest(output, NUM_MAPS if is_chosen else NUM_MORE_MAPS)
-            tiles, columns = map_tiles(output[..., channels], MAP_SIDE if is_chosen else MORE_MAPS_SIDE), COLUMNS
-            facts["channels"] = channels.tolist()
-        facts["drawing"] = self._keep(f"layer-{number}", sheet(tiles, columns))
 
-    def _keep(self, name: str, pixels: Pixels) -> Drawing:
-        """Store a drawing under a name of this attempt's own."""
-        name = f"{self.job.lease}-{name}"
-        storage.keep_bytes(encoded_png(pixels), f"{self.job.folder}/{name}.png")
-        return {"name": name, "width": pixels.shape[1], "height": pixels.shape[0]}
-
-    def _advance(self, progress: float) -> None:
-        outlasting(lambda: self.job.advance(progress))
+def _drawing(name: str, pixels: Pixels, keep: Keep) -> Drawing:
+    return Drawing(keep(name, pixels), width=pixels.shape[1], height=pixels.shape[0])
 
 
 # --- the network
@@ -185,22 +150,20 @@ def listen(network: keras.Model, pixels: Pixels, hear: Hear) -> NDArray[np.float
     return np.array(answer[0], np.float32)
 
 
-def facts_of(layer: keras.layers.Layer, output: NDArray[np.float32]) -> Layer:
+def inspected(layer: keras.layers.Layer, output: NDArray[np.float32]) -> InspectedLayer:
     """Name, output shape, parameters and histograms of one layer."""
     weights = weights_of(layer)
     kind = type(layer).__name__
-    return {
-        "name": layer.name,
-        "kind": kind,
-        "shape": list(output.shape),
-        "trainable": sum(math.prod(each.shape) for each in layer.trainable_weights),
-        "frozen": sum(math.prod(each.shape) for each in layer.non_trainable_weights),
-        "weights": histogram(weights) if weights.size else None,
-        "activations": histogram(output),
-        "is_drawn": output.ndim in (1, 3) and not CHANGES_NOTHING.fullmatch(kind),
-        "is_chosen": False,
-        "drawing": None,
-    }
+    return InspectedLayer(
+        name=layer.name,
+        kind=kind,
+        shape=list(output.shape),
+        trainable=sum(math.prod(each.shape) for each in layer.trainable_weights),
+        frozen=sum(math.prod(each.shape) for each in layer.non_trainable_weights),
+        weights=histogram(weights) if weights.size else None,
+        activations=histogram(output),
+        is_drawn=output.ndim in (1, 3) and not CHANGES_NOTHING.fullmatch(kind),
+    )
 
 
 def weights_of(layer: keras.layers.Layer) -> NDArray[np.float32]:
@@ -236,26 +199,26 @@ def first_filters(layers: list[keras.layers.Layer]) -> tuple[keras.layers.Layer,
 
 
 # --- which layers are shown first
-def chosen_layers(layers: list[Layer]) -> set[int]:
+def chosen_layers(layers: list[InspectedLayer]) -> set[int]:
     """Numbers of the layers that tell the story: all of a small network, the last of each block of a deep one."""
-    with_maps = [number for number, each in enumerate(layers) if each["is_drawn"] and len(each["shape"]) == 3]
+    with_maps = [number for number, each in enumerate(layers) if each.is_drawn and len(each.shape) == 3]
     if len(with_maps) <= MAX_CHOSEN:
         return set(with_maps)
-    first = next((number for number in with_maps if layers[number]["shape"][-1] > NUM_COLOURS), with_maps[0])
+    first = next((number for number in with_maps if layers[number].shape[-1] > NUM_COLOURS), with_maps[0])
     pairs = pairwise(with_maps)
     ends = [number for number, after in pairs if ends_block(layers[number], layers[after])]
     return set(thinned(sorted({first, *ends, with_maps[-1]}), MAX_CHOSEN))
 
 
-def ends_block(layer: Layer, after: Layer) -> bool:
+def ends_block(layer: InspectedLayer, after: InspectedLayer) -> bool:
     """Whether a layer is the last of its block: by its name or, where names say nothing, because paths meet in it or
     the maps become smaller after it."""
-    if after["kind"] in MERGES:  # the paths of this very block meet there
+    if after.kind in MERGES:  # the paths of this very block meet there
         return False
-    block, following = block_of(layer["name"]), block_of(after["name"])
+    block, following = block_of(layer.name), block_of(after.name)
     if block or following:
         return block != following
-    return layer["kind"] in MERGES or after["shape"][0] < layer["shape"][0]
+    return layer.kind in MERGES or after.shape[0] < layer.shape[0]
 
 
 def block_of(name: str) -> str:

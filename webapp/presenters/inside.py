@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -18,7 +17,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from training import storage
 from training.data.images import Ingested
-from training.models import Job, ModelVersion, Picture, Recognizer
+from training.models import Job, LabelNames, ModelVersion, Picture, Recognizer
+from training.results.inspection import Drawing, FirstFilters, Histogram, InspectedLayer, InspectionResult
 
 NUM_EXAMPLES = 12
 BEST = 5  # classes of the answer
@@ -92,11 +92,19 @@ def inspections(version: ModelVersion) -> QuerySet[Job]:
     return Job.objects.filter(version=version, kind=Job.Kind.INSPECTION)
 
 
-def latest_filters(version: ModelVersion) -> dict[str, Any] | None:
-    """The first layer's filters as the latest look inside found them, with the job's key; None where there was none."""
+@dataclass(frozen=True)
+class LatestFilters:
+    job: int  # key of the job that has the drawing
+    filters: FirstFilters
+
+
+def latest_filters(version: ModelVersion) -> LatestFilters | None:
+    """The first layer's filters as the latest look inside found them; None where there was none."""
     done = inspections(version).filter(state=Job.State.DONE)
-    found = done.values("pk", "result__filters").first()
-    return {"job": found["pk"], **found["result__filters"]} if found and found["result__filters"] else None
+    found = done.values("pk", "result__filters").first()  # the whole result is long
+    if not found or not found["result__filters"]:
+        return None
+    return LatestFilters(found["pk"], FirstFilters.from_dict(found["result__filters"]))
 
 
 def what_it_waits_for(job: Job) -> str:
@@ -126,11 +134,17 @@ class Bars:
     zeros: float  # share of 1
 
     @classmethod
-    def of(cls, histogram: dict[str, Any] | None) -> Bars | None:
+    def of(cls, histogram: Histogram | None) -> Bars | None:
         if histogram is None:
             return None
-        figures = {name: f"{histogram[name]:.3g}" for name in ("low", "high", "mean", "deviation")}
-        return cls(path=outline(histogram["counts"]), zeros=histogram["zeros"], **figures)
+        return cls(
+            path=outline(histogram.counts),
+            low=f"{histogram.low:.3g}",
+            high=f"{histogram.high:.3g}",
+            mean=f"{histogram.mean:.3g}",
+            deviation=f"{histogram.deviation:.3g}",
+            zeros=histogram.zeros,
+        )
 
 
 def outline(counts: list[int]) -> str:
@@ -156,26 +170,26 @@ class Layer:
     frozen: int
     weights: Bars | None
     activations: Bars | None
-    drawing: dict[str, Any] | None
+    drawing: Drawing | None
     num_shown: int  # channels; 0 where units are shown
     num_channels: int
     is_chosen: bool
 
     @classmethod
-    def of(cls, number: int, facts: dict[str, Any]) -> Layer:
+    def of(cls, number: int, layer: InspectedLayer) -> Layer:
         return cls(
             number=number,
-            name=facts["name"],
-            kind=facts["kind"],
-            shape=" × ".join(map(str, facts["shape"])),
-            trainable=facts["trainable"],
-            frozen=facts["frozen"],
-            weights=Bars.of(facts["weights"]),
-            activations=Bars.of(facts["activations"]),
-            drawing=facts["drawing"],
-            num_shown=len(facts.get("channels", [])),
-            num_channels=facts["shape"][-1],
-            is_chosen=facts["is_chosen"],
+            name=layer.name,
+            kind=layer.kind,
+            shape=" × ".join(map(str, layer.shape)),
+            trainable=layer.trainable,
+            frozen=layer.frozen,
+            weights=Bars.of(layer.weights),
+            activations=Bars.of(layer.activations),
+            drawing=layer.drawing,
+            num_shown=len(layer.channels),
+            num_channels=layer.shape[-1],
+            is_chosen=layer.is_chosen,
         )
 
 
@@ -188,8 +202,8 @@ class Depth:
     layers: list[Layer]
 
 
-def layers_of(job: Job) -> list[Layer]:
-    return [Layer.of(number, facts) for number, facts in enumerate(job.result["layers"])]
+def layers_of(result: InspectionResult) -> list[Layer]:
+    return [Layer.of(number, layer) for number, layer in enumerate(result.layers)]
 
 
 def depths(layers: list[Layer]) -> Iterator[Depth]:
@@ -206,9 +220,12 @@ def kinds_of(layers: list[Layer]) -> list[tuple[str, str]]:
     return [(kind, str(KINDS[kind])) for kind in dict.fromkeys(each.kind for each in layers) if kind in KINDS]
 
 
-def scores_of(job: Job) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class ScoreShown:
+    name: str
+    percent: float
+
+
+def scores_of(result: InspectionResult, names: LabelNames) -> list[ScoreShown]:
     """The most probable classes by name."""
-    names = job.recognizer.label_names()
-    return [
-        {"name": names[each["label"]], "percent": 100 * each["probability"]} for each in job.result["scores"][:BEST]
-    ]
+    return [ScoreShown(names[each.label], 100 * each.probability) for each in result.scores[:BEST]]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Count
 
 from training.data.splitting import SPLITS
-from training.models import Job, Label, Picture, Recognizer
+from training.models import Label, Picture, Recognizer
+from training.results.review import LikelyLabelError, ReviewResult
 
 SHOWN_GROUPS = 24
 SHOWN_OF_A_GROUP = 8
@@ -18,7 +18,9 @@ UNEVEN = 5  # times as many pictures as the thinnest class has
 
 
 @dataclass(frozen=True)
-class SuspectPicture:
+class DoubtfulPicture:
+    """A picture whose label may be wrong; `answer` is None where that label has been deleted since."""
+
     picture: Picture
     answer: Label | None
     probability: float
@@ -48,27 +50,25 @@ class ClassSize:
         return any(self.sides)
 
 
-def suspects_of(job: Job) -> list[SuspectPicture]:
+def label_errors_of(result: ReviewResult, recognizer: Recognizer) -> list[DoubtfulPicture]:
     """Those that nobody has confirmed, moved or deleted since."""
-    rows = job.result.get("suspects", [])
-    labels = {each.key: each for each in job.recognizer.labels.all()}
-    pictures = _pictures(job.recognizer, [row["picture"] for row in rows])
+    labels = {each.key: each for each in recognizer.labels.all()}
+    pictures = _pictures(recognizer, [each.picture for each in result.label_errors])
     return [
-        SuspectPicture(picture, labels.get(row["answer"]), row["probability"])
-        for row in rows
-        if (picture := pictures.get(row["picture"])) and _is_open(picture, row)
+        DoubtfulPicture(picture, labels.get(each.answer), each.probability)
+        for each in result.label_errors
+        if (picture := pictures.get(each.picture)) and _is_open(picture, each)
     ]
 
 
-def _is_open(picture: Picture, row: dict[str, Any]) -> bool:
-    return not picture.is_label_confirmed and picture.label.key == row["label"]
+def _is_open(picture: Picture, error: LikelyLabelError) -> bool:
+    return not picture.is_label_confirmed and picture.label.key == error.label
 
 
-def flawed_of(job: Job) -> list[tuple[Picture, list[str]]]:
+def flawed_of(result: ReviewResult, recognizer: Recognizer) -> list[tuple[Picture, list[str]]]:
     """Pictures with what is wrong with them; not those a person has kept all the same."""
-    rows = job.result.get("flawed", [])
-    pictures = _pictures(job.recognizer, [row["picture"] for row in rows])
-    found = [(pictures[row["picture"]], row["flaws"]) for row in rows if row["picture"] in pictures]
+    pictures = _pictures(recognizer, [each.picture for each in result.flawed])
+    found = [(pictures[each.picture], each.flaws) for each in result.flawed if each.picture in pictures]
     return [(picture, flaws) for picture, flaws in found if not picture.is_label_confirmed][:SHOWN_FLAWED]
 
 

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from training import storage
 from training.models import Job, ModelVersion
+from training.results.inspection import InspectionResult
 from webapp.answering import is_oversized
 from webapp.errors import TooLarge
 from webapp.forms.inspection import InspectionForm
@@ -78,12 +79,14 @@ def show(request: HttpRequest, slug: str, number: int, pk: int) -> HttpResponse:
         template = "inspection/_progress.html" if "HX-Request" in request.headers else "inspection/show.html"
         return render(request, template, context | {"waits_for": what_it_waits_for(job)})
     if job.state == Job.State.DONE:
-        layers = layers_of(job)
+        found = InspectionResult.from_dict(job.result)
+        layers = layers_of(found)
         context |= {
+            "found": found,
             "layers": layers,
             "depths": list(depths(layers)),
             "kinds": kinds_of(layers),
-            "scores": scores_of(job),
+            "scores": scores_of(found, job.recognizer.label_names()),
             "width": HISTOGRAM_WIDTH,
             "height": HISTOGRAM_HEIGHT,
         }

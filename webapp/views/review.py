@@ -13,11 +13,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from training.library.manifests import make_new_split
 from training.models import Job, Picture, Recognizer
+from training.results.review import ReviewResult
 from webapp.forms.review import JudgementForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.presenters.picture_review import flawed_of, groups_of, is_uneven, sizes_of, suspects_of
+from webapp.presenters.picture_review import flawed_of, groups_of, is_uneven, label_errors_of, sizes_of
 
-SUSPECTS_A_PAGE = 48
+ERRORS_A_PAGE = 48
 
 
 @require_safe
@@ -28,19 +29,21 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
     if "HX-Request" in request.headers and job and not job.has_ended:
         return render(request, "review/_progress.html", {"job": job})
     done = _reviews(recognizer).filter(state=Job.State.DONE).first()
+    result = ReviewResult.from_dict(done.result) if done else ReviewResult()
     sizes = sizes_of(recognizer)
     context = {
         "recognizer": recognizer,
         "job": job,
         "done": done,
+        "result": result,
         "labels": [each.label for each in sizes],
         "sizes": sizes,
         "most": max((each.num_pictures for each in sizes), default=0),
         "num_pictures": sum(each.num_pictures for each in sizes),
         "is_uneven": is_uneven(sizes),
         "groups": groups_of(recognizer),
-        "page": Paginator(suspects_of(done) if done else [], SUSPECTS_A_PAGE).get_page(request.GET.get("page")),
-        "flawed": flawed_of(done) if done else [],
+        "page": Paginator(label_errors_of(result, recognizer), ERRORS_A_PAGE).get_page(request.GET.get("page")),
+        "flawed": flawed_of(result, recognizer),
     }
     response = render(request, "review/show.html", context)
     if "HX-Request" in request.headers:

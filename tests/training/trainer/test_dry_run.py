@@ -20,14 +20,14 @@ def manifest(folder: Path) -> Manifest:
     return make_manifest(folder, kept_drawings(folder, 10))
 
 
-def test_a_rehearsal_takes_steps_and_foretells_the_rest(tmp_path: Path) -> None:
-    from training.trainer.dry_run import END_SECONDS, START_SECONDS, rehearse
+def test_a_dry_run_takes_steps_and_foretells_the_rest(tmp_path: Path) -> None:
+    from training.trainer.dry_run import END_SECONDS, START_SECONDS, dry_run
 
-    rehearsed = rehearse(manifest(tmp_path), CONFIG, folder=tmp_path)
+    found = dry_run(manifest(tmp_path), CONFIG, folder=tmp_path)
 
     steps = CONFIG.epochs * 4
-    assert rehearsed.expected_seconds > START_SECONDS + END_SECONDS + steps * rehearsed.seconds_per_step > 0
-    assert rehearsed.largest_batch == 1024
+    assert found.expected_seconds > START_SECONDS + END_SECONDS + steps * found.seconds_per_step > 0
+    assert found.largest_batch == 1024
 
 
 def test_the_largest_batch_halves_with_the_memory() -> None:

@@ -12,12 +12,12 @@ from training.trainer.feature_maps import enlarged, filter_tiles, histogram, map
 def test_a_histogram_counts_every_value_and_says_how_many_are_zero() -> None:
     found = histogram(np.array([0, 0, 1, 2], np.float32))
 
-    assert (found["low"], found["high"], found["mean"], found["zeros"]) == (0, 2, 0.75, 0.5)
-    assert (sum(found["counts"]), found["counts"][0], found["counts"][-1]) == (4, 2, 1)
+    assert (found.low, found.high, found.mean, found.zeros) == (0, 2, 0.75, 0.5)
+    assert (sum(found.counts), found.counts[0], found.counts[-1]) == (4, 2, 1)
 
 
 def test_values_that_are_all_the_same_have_a_histogram_too() -> None:
-    assert sum(histogram(np.full(5, 3.0))["counts"]) == 5
+    assert sum(histogram(np.full(5, 3.0)).counts) == 5
 
 
 def test_the_strongest_channels_come_first() -> None:

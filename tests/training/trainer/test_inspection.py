@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from training import storage
-from training.errors import BrokenArtifact, UnreadablePicture
-from training.models import Job, ModelVersion, Picture
-from training.runs import supervisor
+from training.results.inspection import InspectedLayer
 from training.trainer import inspection
 from training.trainer.inspection import block_of, chosen_layers, first_filters, thinned
 
@@ -45,12 +38,16 @@ def filters_of(*layers: Any) -> tuple[Any, Numbers]:
     return found
 
 
-def facts(*layers: tuple[str, str]) -> list[dict[str, Any]]:
-    return [{"name": name, "kind": kind, "shape": [8, 8, 4], "is_drawn": True} for name, kind in layers]
+def drawn(name: str, kind: str, shape: tuple[int, ...] = (8, 8, 4)) -> InspectedLayer:
+    return InspectedLayer(name, kind, list(shape), trainable=0, frozen=0, is_drawn=True)
 
 
-def names_of_chosen(layers: list[dict[str, Any]]) -> list[str]:
-    return [layers[number]["name"] for number in sorted(chosen_layers(layers))]
+def drawn_layers(*layers: tuple[str, str]) -> list[InspectedLayer]:
+    return [drawn(name, kind) for name, kind in layers]
+
+
+def names_of_chosen(layers: list[InspectedLayer]) -> list[str]:
+    return [layers[number].name for number in sorted(chosen_layers(layers))]
 
 
 # --- the first filters
@@ -92,41 +89,39 @@ def test_what_is_no_picture_is_not_shown_as_one(layers: list[Any]) -> None:
 
 
 def test_a_small_network_is_shown_whole() -> None:
-    layers = facts(("conv2d", "Conv2D"), ("re_lu", "ReLU"), ("max_pooling2d", "MaxPooling2D"))
+    layers = drawn_layers(("conv2d", "Conv2D"), ("re_lu", "ReLU"), ("max_pooling2d", "MaxPooling2D"))
 
     assert names_of_chosen(layers) == ["conv2d", "re_lu", "max_pooling2d"]
 
 
 def test_of_a_deep_network_the_last_layer_of_each_block_is_shown() -> None:
     blocks = [(f"block_{block}_{part}", "Conv2D") for block in (1, 2, 3) for part in "abcdefgh"]
-    layers = facts(("stem", "Conv2D"), ("stem_bn", "BatchNormalization"), *blocks)
+    layers = drawn_layers(("stem", "Conv2D"), ("stem_bn", "BatchNormalization"), *blocks)
 
     assert names_of_chosen(layers) == ["stem", "stem_bn", "block_1_h", "block_2_h", "block_3_h"]
 
 
 def test_where_names_say_nothing_a_block_ends_where_paths_meet() -> None:
-    layers = facts(*[(f"layer{n}", "Concatenate" if n % 10 == 9 else "Conv2D") for n in range(31)])
+    layers = drawn_layers(*[(f"layer{n}", "Concatenate" if n % 10 == 9 else "Conv2D") for n in range(31)])
 
     assert names_of_chosen(layers) == ["layer0", "layer9", "layer19", "layer29", "layer30"]
 
 
 def test_where_only_the_ends_of_blocks_have_names_they_are_shown() -> None:
-    layers = facts(*[(f"inception_{n}a", "Concatenate") if n % 10 == 9 else (f"x{n}", "Conv2D") for n in range(20)])
+    ends = {9: ("inception_9a", "Concatenate"), 19: ("inception_19a", "Concatenate")}
+    layers = drawn_layers(*[ends.get(n, (f"x{n}", "Conv2D")) for n in range(20)])
 
     assert names_of_chosen(layers) == ["x0", "inception_9a", "inception_19a"]
 
 
 def test_the_last_layer_before_maps_become_smaller_is_shown() -> None:
-    layers = facts(*[(f"layer{n}", "Conv2D") for n in range(20)])
-    for each in layers[12:]:
-        each["shape"] = [4, 4, 4]
+    layers = [drawn(f"layer{n}", "Conv2D", (8, 8, 4) if n < 12 else (4, 4, 4)) for n in range(20)]
 
     assert names_of_chosen(layers) == ["layer0", "layer11", "layer19"]
 
 
 def test_a_change_of_colours_is_not_the_first_to_be_shown() -> None:
-    layers = facts(("caffe_pixels", "Conv2D"), *[(f"layer{n}", "Conv2D") for n in range(20)])
-    layers[0]["shape"] = [8, 8, 3]
+    layers = [drawn("caffe_pixels", "Conv2D", (8, 8, 3)), *[drawn(f"layer{n}", "Conv2D") for n in range(20)]]
 
     assert names_of_chosen(layers) == ["layer0", "layer19"]
 
@@ -153,45 +148,3 @@ def test_too_many_are_thinned_evenly_with_the_first_and_the_last() -> None:
 @pytest.mark.parametrize(("kind", "is_shown"), [("RandomFlip", False), ("Dropout", False), ("Conv2D", True)])
 def test_a_layer_that_changes_nothing_is_not_drawn(kind: str, is_shown: bool) -> None:
     assert bool(inspection.CHANGES_NOTHING.fullmatch(kind)) is not is_shown
-
-
-# --- a job from its row to its drawings
-
-
-@pytest.fixture
-def job(version: ModelVersion, add_pictures: Callable[..., list[Picture]]) -> Job:
-    (picture,) = add_pictures(version.recognizer)
-    params = {"file": picture.file, "sha256": picture.sha256}
-    return version.jobs.create(recognizer=version.recognizer, kind=Job.Kind.INSPECTION, params=params)
-
-
-@pytest.mark.usefixtures("_real_processes")
-def test_a_look_inside_says_and_draws_what_is_there(job: Job, version: ModelVersion) -> None:
-    supervisor.carry_out(job)
-
-    job.refresh_from_db()
-    assert (job.state, job.error) == (Job.State.DONE, "")
-    found, layers = job.result, {each["name"]: each for each in job.result["layers"]}
-    assert found["trainable"] + found["frozen"] == version.num_weights
-    assert (found["filters"]["count"], found["filters"]["width"]) == (8, 3)
-    assert layers["probabilities"]["shape"] == [2]
-    assert sum(each["probability"] for each in found["scores"]) == pytest.approx(1)
-    assert all(each["drawing"] for each in layers.values() if each["is_drawn"])
-    drawings = [found["input"], found["filters"]["drawing"], *(each["drawing"] for each in layers.values())]
-    for each in filter(None, drawings):
-        data = storage.local_path(f"{job.folder}/{each['name']}.png").read_bytes()
-        assert Image.open(io.BytesIO(data)).size == (each["width"], each["height"])
-
-
-def test_a_picture_that_is_gone_fails_the_job_in_plain_words(job: Job) -> None:
-    storage.forget(job.params["file"])
-
-    with pytest.raises(UnreadablePicture, match="Choose another one"):
-        inspection.inspection_job(job)
-
-
-def test_an_h5_that_has_changed_is_not_opened(job: Job, version: ModelVersion) -> None:
-    Path(version.files.h5).write_bytes(b"something else")
-
-    with pytest.raises(BrokenArtifact):
-        inspection.inspection_job(job)

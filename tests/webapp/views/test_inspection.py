@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from django.utils.translation import override
 
 from training import storage
 from training.models import Job
+from training.results.inspection import InspectionResult
 from training.trainer.feature_maps import histogram
 from webapp.presenters import inside
 
@@ -27,7 +29,7 @@ def facts(name: str, *, kind: str = "Conv2D", shape: tuple[int, ...] = (12, 12, 
         "trainable": 10,
         "frozen": 0,
         "weights": None,
-        "activations": histogram([0.0, 0.0, 1.5]),
+        "activations": asdict(histogram([0.0, 0.0, 1.5])),
         "drawing": DRAWING,
         "channels": [3, 1],
         "is_chosen": True,
@@ -271,7 +273,8 @@ def test_a_histogram_is_one_path_with_a_bar_for_each_bin_that_holds_something():
 
 
 def test_the_chosen_layers_go_from_edges_to_wholes(done):
-    layers = [inside.Layer.of(number, facts(f"layer{number}")) for number in range(7)]
+    facts_of_seven = [facts(f"layer{number}") for number in range(7)]
+    layers = inside.layers_of(InspectionResult.from_dict(RESULT | {"layers": facts_of_seven}))
 
     with override("en"):
         found = [(depth.title, len(depth.layers)) for depth in inside.depths(layers)]
@@ -283,7 +286,7 @@ def test_the_latest_filters_are_found_for_the_versions_page(version, done):
     filters = inside.latest_filters(version)
 
     assert filters
-    assert (filters["job"], filters["layer"]) == (done.pk, "conv2d")
+    assert (filters.job, filters.filters.layer) == (done.pk, "conv2d")
 
 
 def test_nothing_is_found_where_nobody_has_looked(version, job):

@@ -1,0 +1,17 @@
+"""What the first steps of a training tell of all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.results.stored import Stored
+
+
+@dataclass(frozen=True)
+class DryRun(Stored):
+    """What was measured, and what follows for the whole training on the same machine."""
+
+    expected_seconds: float  # from Start to the version
+    largest_batch: int  # pictures that fit into memory
+    device: str
+    seconds_per_step: float = 0.0  # of the last phase, which takes longest

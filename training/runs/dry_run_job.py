@@ -1,0 +1,25 @@
+"""The job that measures how long a training would take."""
+
+from __future__ import annotations
+
+from training import storage
+from training.config import TrainingConfig
+from training.library.manifests import planned_manifest_of_files
+from training.models import Job
+from training.outages import outlasting
+from training.results.dry_run import DryRun
+
+
+def dry_run_job(job: Job) -> DryRun:
+    """Take the first steps with the settings in a job's params on its recognizer's pictures.
+
+    Raises: UserFacingError, LeaseLost.
+    """
+    from training.trainer.dry_run import dry_run, pictures_needed  # TensorFlow takes seconds
+
+    config = TrainingConfig.from_dict(job.params["config"])
+    manifest = outlasting(lambda: planned_manifest_of_files(job.recognizer))
+    for entry in pictures_needed(manifest, config).entries:
+        storage.local_path(f"pictures/{entry.file}")  # fetches it where the store is a remote one
+    outlasting(lambda: job.advance(0.1))
+    return dry_run(manifest, config, folder=storage.working_folder(job.work_name))
