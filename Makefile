@@ -46,7 +46,7 @@ TORCH ?=
 bench-train: $(VENV)/.installed
 	python -m benchmarks.accuracy $(DATA) $(BENCH)/accuracy
 	python -m benchmarks.quick $(DATA) $(BENCH)/quick
-	python -m benchmarks.rehearsal $(DATA)/animals $(BENCH)/rehearsal
+	python -m benchmarks.dry_run $(DATA)/animals $(BENCH)/dry-run
 	python -m benchmarks.fine_tuning $(DATA)/garbage $(BENCH)/fine-tuning $(if $(TORCH),--torch $(TORCH))
 	python -m benchmarks.honest_data $(DATA)
 	python -m benchmarks.input_pipeline

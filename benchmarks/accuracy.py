@@ -55,7 +55,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--preset", default="thorough")
-    parser.add_argument("--network", help="by default the preset's race picks one")
+    parser.add_argument("--network", help="by default the better of two on the pictures")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     return parser.parse_args()

@@ -112,8 +112,8 @@ class RunOut(Schema):
     error: str
     config: dict[str, Any]
     preset: str  # that the config began from; empty where it began from none
-    is_network_open: bool  # a race is still to pick network and settings
-    choice: str  # what the race came to
+    is_network_open: bool  # network and settings are still to be chosen
+    choice: str  # why that network
     environment: dict[str, Any]  # library versions, device and revision of the code, once it has begun
     publish_when_done: bool
     needs_gpu: bool
@@ -188,7 +188,7 @@ def settings_schema() -> dict[str, Any]:
     }
     properties |= {name: {"type": "boolean", "default": False} for name in RUN_OPTIONS}
     properties["preset"] = {
-        "description": "How thoroughly; without a network, a race picks the network and its settings.",
+        "description": "How thoroughly; without a network, one is chosen with its settings.",
         "enum": ["", *PRESETS],
         "default": "",
     }
@@ -249,7 +249,8 @@ def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
 def start_run(request: StaffRequest, slug: str, settings: Body[dict[str, Any]]) -> Any:
     """What is left out takes the preset's value, or without a preset the network's own default.
 
-    With a preset and no network a race picks the network. With `needs_gpu` the run waits for a worker that has a GPU.
+    With a preset and no network, one is chosen before the training. With `needs_gpu` the run waits for a worker that
+    has a GPU.
     """
     recognizer = get_object_or_404(Recognizer, slug=slug)
     options = {name: settings.pop(name, False) for name in RUN_OPTIONS}

@@ -1,4 +1,4 @@
-// Keeps what is known of a training before it begins up to date with the form, and asks for the rehearsal.
+// Keeps what is known of a training before it begins up to date with the form, and asks for the dry run.
 import { drawRates } from "./schedule.js";
 
 const POLL_MS = 2000;
@@ -16,29 +16,29 @@ export function keepEstimate(form, { send = sendForm, pause = sleep } = {}) {
       if (mine !== latest) return;
       if (answer) show(form, answer);
       if (answer && !answer.is_measuring) return;
-      if (answer) method = "GET"; // the rehearsal is asked for: now wait for it
+      if (answer) method = "GET"; // the dry run is asked for: now wait for it
       await pause(POLL_MS);
     }
   }
 
   form.addEventListener("input", () => ask("GET", TYPING_MS));
-  form.querySelector("[data-rehearse]").addEventListener("click", (event) => {
+  form.querySelector("[data-measure]").addEventListener("click", (event) => {
     event.preventDefault();
     ask("POST");
   });
-  return ask("rehearses" in form.dataset ? "POST" : "GET");
+  return ask("measures" in form.dataset ? "POST" : "GET");
 }
 
 function show(form, answer) {
   const find = (name) => form.querySelector(`[data-${name}]`);
-  find("rehearsal").hidden = Boolean(answer.refused || answer.is_measuring || answer.is_measured);
+  find("dry-run").hidden = Boolean(answer.refused || answer.is_measuring || answer.is_measured);
   if (answer.refused) {
     showText(form.querySelector('[data-text="expected"]'), "–");
     showText(form.querySelector('[data-text="problem"]'), answer.refused);
     return;
   }
   for (const element of form.querySelectorAll("[data-text]")) showText(element, answer[element.dataset.text]);
-  if (!find("rates")) return; // a race is still to pick the network
+  if (!find("rates")) return; // the network is still to be chosen
   find("rate-rows").replaceChildren(...answer.figures.map(tableRow));
   drawRates(find("rates"), answer);
 }

@@ -21,7 +21,7 @@ function show(page, run) {
   showState(find("badge").firstElementChild, run);
   Object.assign(find("bar"), { max: run.num_epochs, value: run.epochs_done });
   find("epochs-done").textContent = run.epochs_done;
-  find("num-epochs").textContent = run.num_epochs; // a race may have picked another number
+  find("num-epochs").textContent = run.num_epochs; // choosing the network may have picked another number
   if (run.started_at) find("started-at").replaceChildren(timeElement(run.started_at));
   const end = find("expected-end");
   end?.replaceChildren(run.expected_end ? timeElement(run.expected_end) : end.dataset.unknown);

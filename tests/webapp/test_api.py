@@ -217,7 +217,7 @@ def test_a_started_run_is_nudged(staff_client, recognizer, monkeypatch, django_c
         ({"network": "vgg"}, "mobilenetv2"),
         ({"network": ["cnn"]}, "network"),
         ({"preset": "slow"}, "quick, balanced, thorough"),
-        ({"preset": "quick", "epochs": 3}, "epochs is settled by the race"),
+        ({"preset": "quick", "epochs": 3}, "epochs is settled when the network is chosen"),
         ({"publish_when_done": "yes"}, "publish_when_done must be true or false"),
         ({"needs_gpu": 1}, "needs_gpu must be true or false"),
     ],

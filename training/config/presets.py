@@ -22,7 +22,7 @@ HELP = {
 # Over the network's own defaults.
 _FINE_TUNED: dict[str, Any] = {
     "fine_tune": "upper",
-    "fine_tune_learning_rate": 5e-4,  # a race that sees the pictures knows better
+    "fine_tune_learning_rate": 5e-4,  # network selection, which sees the pictures, knows better
     "weight_decay": 0.02,
     "label_smoothing": 0.1,
     "augmentation": ("flip", "rotation", "zoom", "brightness", "contrast", "colour"),
@@ -57,6 +57,7 @@ _PICTURES_SHOWN = {QUICK: 20_000, BALANCED: 80_000, THOROUGH: 140_000}
 _FEWEST_EPOCHS = 3
 _FEW_PICTURES = 500  # with fewer, a pretrained network sees each twice as often
 _SMALLEST_SIDE = 32  # three halvings still leave something to see
+MIRRORING = frozenset({"flip", "vertical_flip"})  # changes that mirror a picture
 
 
 def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int = 0) -> TrainingConfig:
@@ -85,6 +86,11 @@ def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int
     config = TrainingConfig.for_network(network, {**_FROM_SCRATCH[network], "epochs": epochs})
     enough = max(_SMALLEST_SIDE, 8 * math.ceil(side / 8))
     return config.changed({"image_size": min(config.image_size, enough)}) if side else config
+
+
+def without_mirroring(config: TrainingConfig) -> TrainingConfig:
+    """For pictures that show something else when they are flipped."""
+    return config.changed({"augmentation": tuple(each for each in config.augmentation if each not in MIRRORING)})
 
 
 def _epochs_from_scratch(preset: str, num_pictures: int) -> int:

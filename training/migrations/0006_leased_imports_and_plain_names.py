@@ -14,7 +14,7 @@ def end_what_has_ended(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("training", "0003_training_one_can_trust")]
+    dependencies = [("training", "0005_dry_run")]
 
     operations = [
         migrations.RenameField("modelversion", "twin_sha256", "serving_model_sha256"),

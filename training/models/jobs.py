@@ -31,7 +31,7 @@ class Job(Leased):
     class Kind(models.TextChoices):
         REVIEW = "review", _("looking through the pictures")
         INSPECTION = "inspection", _("looking inside a version")
-        REHEARSAL = "rehearsal", _("rehearsing a training")
+        DRY_RUN = "dry_run", _("measuring how long a training takes")
 
     ACTIVE = (State.WORKING,)
     ENDED = (State.DONE, State.FAILED, State.CANCELLED)
@@ -54,9 +54,7 @@ class Job(Leased):
             models.CheckConstraint(
                 condition=Q(state__in=["queued", "working", "done", "failed", "cancelled"]), name="job_state_is_known"
             ),
-            models.CheckConstraint(
-                condition=Q(kind__in=["review", "inspection", "rehearsal"]), name="job_kind_is_known"
-            ),
+            models.CheckConstraint(condition=Q(kind__in=["review", "inspection", "dry_run"]), name="job_kind_is_known"),
             models.CheckConstraint(
                 condition=Q(state__in=["done", "failed", "cancelled"], ended_at__isnull=False)
                 | Q(state__in=["queued", "working"], ended_at__isnull=True),

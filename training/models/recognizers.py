@@ -88,7 +88,7 @@ class Recognizer(NamedInTwoLanguages):
         blank=True,
         help_text=_(
             "Not so for traffic signs, letters and hands. "
-            "Where you don't say, the race that picks a network looks for itself."
+            "Where you don't say, it is found out when a network is chosen."
         ),
     )
     validation_share = models.FloatField(

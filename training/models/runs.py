@@ -49,8 +49,8 @@ class TrainingRun(Leased):
     recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="runs")
     config: models.JSONField[dict[str, Any]] = models.JSONField()
     preset = models.CharField(max_length=10, blank=True)  # name in training.config.presets that the config began from
-    is_network_open = models.BooleanField(default=False)  # a race picks network and settings before training begins
-    choice_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # what the race came to
+    is_network_open = models.BooleanField(default=False)  # network and settings are chosen before training begins
+    choice_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why that network was chosen
     publish_when_done = models.BooleanField(default=False)
     needs_gpu = models.BooleanField(default=False)  # waits for a worker that has one
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)

@@ -13,20 +13,19 @@ from django.db.models import Avg, Count
 from django.db.models.functions import Least
 
 from training.config import TrainingConfig
-from training.config.presets import preset_config
+from training.config.presets import MIRRORING, preset_config, without_mirroring
 from training.config.training_config import RETIRED
 from training.errors import WrongConfig
 from training.messages import N_
 from training.models import Recognizer
 
-STAND_IN = "mobilenetv2"  # in the config of a run whose network a race will pick
-KEPT_BY_THE_RACE = ("seed", "precision")  # it settles all other settings itself
-MIRRORING = frozenset({"flip", "vertical_flip"})
+STAND_IN = "mobilenetv2"  # in the config of a run whose network is still to be chosen
+KEPT_BY_SELECTION = ("seed", "precision")  # network selection settles all other settings itself
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Settings that fit a recognizer; where the network is open they stand in until a race has picked one."""
+    """Settings that fit a recognizer; where the network is open they stand in until one is chosen."""
 
     config: TrainingConfig
     preset: str = ""
@@ -45,7 +44,7 @@ class RunRequest:
 
         Args:
             preset: name of a preset; "" for the network's own defaults.
-            network: name of a network; "" for a race, or without a preset for the usual network.
+            network: name of a network; "" to have one chosen, or without a preset for the usual network.
             settings: over the preset's, or the network's own, which give way where they mean nothing beside them.
                 What earlier releases had is passed over.
         Raises: WrongConfig if something is unknown, out of range, or does not suit the recognizer.
@@ -83,10 +82,6 @@ def usual_pictures(recognizer: Recognizer) -> dict[str, int]:
     return {"num_pictures": round(known["count"] * share), "side": round(known["side"] or 0)}
 
 
-def without_mirroring(config: TrainingConfig) -> TrainingConfig:
-    return config.changed({"augmentation": tuple(each for each in config.augmentation if each not in MIRRORING)})
-
-
 def check_mirroring(recognizer: Recognizer, config: TrainingConfig) -> None:
     """Raises: WrongConfig if pictures would be flipped that show something else then."""
     if recognizer.is_mirror_safe is False and MIRRORING.intersection(config.augmentation):
@@ -100,9 +95,9 @@ def check_mirroring(recognizer: Recognizer, config: TrainingConfig) -> None:
 
 
 def _check_open(chosen: Mapping[str, Any]) -> None:
-    settled = [name for name in chosen if name not in KEPT_BY_THE_RACE]
+    settled = [name for name in chosen if name not in KEPT_BY_SELECTION]
     if settled:
         raise WrongConfig(
-            N_("%(name)s is settled by the race that picks the network. Choose a network to set it yourself."),
+            N_("%(name)s is settled when the network is chosen. Choose a network yourself to set it."),
             name=settled[0],
         )

@@ -130,13 +130,13 @@ def train_run(run: TrainingRun) -> ModelVersion:
 
 
 def settle_network(run: TrainingRun, manifest: Manifest) -> None:
-    """Put the network that a race picks into the row, with its settings and why: a later attempt goes on with them.
+    """Put the network that is chosen into the row, with its settings and why: a later attempt goes on with them.
 
     Raises: UserFacingError with the sentence for the run's page.
     """
-    from training.trainer.network_selection import race
+    from training.trainer.network_selection import select_network
 
-    config, why = race(
+    config, why = select_network(
         manifest,
         run.training_config,
         run.preset,

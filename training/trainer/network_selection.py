@@ -1,4 +1,4 @@
-"""Which network suits a recognizer's pictures: a short race on its validation pictures.
+"""Which network suits a recognizer's pictures: candidates tried for a minute on its validation pictures.
 
 What ImageNet has taught is worth most where pictures are photographs of things; signs, digits and letters are learned
 better from scratch, from small pictures. Which it is shows in a minute.
@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 
 from training import networks
 from training.config import TrainingConfig
-from training.config.presets import preset_config
+from training.config.presets import preset_config, without_mirroring
 from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.splitting import Split
 from training.data.subsets import subset
 from training.errors import WeightsNotFound
 from training.messages import N_, Sentence
-from training.runs.requests import without_mirroring
 from training.trainer.backbone_features import frozen_in_openvino
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import shuffled, stacked
@@ -54,16 +53,27 @@ LIKE_IMAGENET = {"fine_tune_learning_rate": 2e-4, "fine_tune_batch_norm": False,
 UNLIKE_IMAGENET = {"fine_tune_learning_rate": 1e-3}
 REGULARIZATION = 0.003  # of the logistic regression: strong, as there are more features than pictures
 
+SAID_BY_EARLIER_RELEASES = (  # lies in rows of runs and is still translated
+    N_(
+        "%(chosen)s was chosen: the weights of %(other)s are not at hand. It got %(percent).1f %% of %(count)d "
+        "validation pictures right in a short race."
+    ),
+    N_(
+        "%(chosen)s was chosen: in a short race on %(count)d validation pictures it got %(percent).1f %% right at "
+        "%(size)d pixels, %(other)s %(other_percent).1f %% at %(other_size)d."
+    ),
+)
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Runner:
-    """A network in the race, with the settings it will be trained with if it wins."""
+class Candidate:
+    """A network, with the settings it will be trained with if it is chosen."""
 
     config: TrainingConfig
-    accuracy: float  # share of 1 of the validation pictures it got right; NaN where it could not start
-    image_size: int  # in the race
+    accuracy: float  # share of 1 of the validation pictures it got right; NaN where it could not be tried
+    image_size: int  # when it was tried
 
 
 class FrozenAccuracies(NamedTuple):
@@ -79,7 +89,7 @@ class FrozenAccuracies(NamedTuple):
         return self.plain - self.upside_down <= UPSIDE_DOWN_COSTS
 
 
-def race(
+def select_network(
     manifest: Manifest,
     config: TrainingConfig,
     preset: str,
@@ -92,7 +102,7 @@ def race(
 
     Args:
         config: its seed and precision are kept.
-        preset: whose settings the winner gets.
+        preset: whose settings the chosen one gets.
         cache_folder: where a conversion may write for a moment.
         side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
         is_mirror_safe: whether a mirrored picture shows the same; None to see for itself, where it matters.
@@ -107,12 +117,12 @@ def race(
     with distribution_scope(device, 1):
         accuracies = frozen_accuracies(some, pretrained, cache_folder)
         suited = fine_tuned_as_far_as_fits(as_mirrors_allow(pretrained, is_mirror_safe, accuracies), accuracies)
-        frozen = Runner(suited, accuracies.plain, pretrained.image_size)
-        small = Runner(scratch, scratch_accuracy(some, scratch, cache_folder), SPRINT["image_size"])
+        frozen = Candidate(suited, accuracies.plain, pretrained.image_size)
+        small = Candidate(scratch, scratch_accuracy(some, scratch, cache_folder), SPRINT["image_size"])
     return settle(frozen, small, some.count("validation"))
 
 
-def settle(pretrained: Runner, scratch: Runner, num_pictures: int) -> tuple[TrainingConfig, Sentence]:
+def settle(pretrained: Candidate, scratch: Candidate, num_pictures: int) -> tuple[TrainingConfig, Sentence]:
     """The better one; at a draw the pretrained one, which fine-tuning is still to improve.
 
     Args:
@@ -120,13 +130,13 @@ def settle(pretrained: Runner, scratch: Runner, num_pictures: int) -> tuple[Trai
     """
     if math.isnan(pretrained.accuracy):
         template = N_(
-            "%(chosen)s was chosen: the weights of %(other)s are not at hand. It got %(percent).1f %% of %(count)d "
-            "validation pictures right in a short race."
+            "%(chosen)s was chosen: the weights of %(other)s are not at hand. Tried for a moment, it got "
+            "%(percent).1f %% of %(count)d pictures to choose by right."
         )
         chosen, other = scratch, pretrained
     else:
         template = N_(
-            "%(chosen)s was chosen: in a short race on %(count)d validation pictures it got %(percent).1f %% right at "
+            "%(chosen)s was chosen: tried on %(count)d pictures to choose by, it got %(percent).1f %% right at "
             "%(size)d pixels, %(other)s %(other_percent).1f %% at %(other_size)d."
         )
         ranked = sorted((pretrained, scratch), key=lambda each: -each.accuracy)  # a draw keeps their order
@@ -171,6 +181,8 @@ def fine_tuned_as_far_as_fits(config: TrainingConfig, accuracies: FrozenAccuraci
 def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> FrozenAccuracies:
     """Of the validation pictures as they are and flipped."""
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     try:
         network = networks.build(config.changed({"augmentation": (), "fine_tune": "none"}), len(some.class_names))
@@ -181,11 +193,11 @@ def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> F
     pixels = _pixels(some, config.image_size)
     train, validation, labels = some.positions("train"), some.positions("validation"), some.labels()
     features = frozen.features(pixels)
-    mean, spread = features[train].mean(axis=0), features[train].std(axis=0) + 1e-6
-    head = LogisticRegression(C=REGULARIZATION, max_iter=300).fit((features[train] - mean) / spread, labels[train])
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARIZATION, max_iter=300))
+    head.fit(features[train], labels[train])
 
     def accuracy(seen: NDArray[np.float32]) -> float:
-        return float(head.score((seen - mean) / spread, labels[validation]))
+        return float(head.score(seen, labels[validation]))
 
     shown = pixels[validation]
     mirrored_features, upside_down_features = (

@@ -17,7 +17,7 @@ from training.config.presets import BALANCED
 from training.config.values import ConfigField, is_relevant, type_of
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer, Worker
-from training.runs.requests import KEPT_BY_THE_RACE, RunRequest, check_mirroring, starting_config
+from training.runs.requests import KEPT_BY_SELECTION, RunRequest, check_mirroring, starting_config
 from webapp.forms.looks import WithLooks, dress
 from webapp.presenters.plans import Plan
 from webapp.presenters.preset_names import PRESETS
@@ -78,9 +78,9 @@ class TrainingForm(WithLooks, forms.Form):
 
     @property
     def settings(self) -> list[ConfigField]:
-        """Those that are asked for; a race settles most of them itself."""
+        """Those that are asked for; network selection settles most of them itself."""
         own = settings_of(self.start.config.network)
-        return [each for each in own if each.name in KEPT_BY_THE_RACE] if self.start.is_network_open else own
+        return [each for each in own if each.name in KEPT_BY_SELECTION] if self.start.is_network_open else own
 
     @cached_property
     def plan(self) -> Plan:

@@ -56,7 +56,7 @@ class RowCollector(Collector):
             families = [
                 by_state("discern_runs", "Training runs.", TrainingRun),
                 by_state("discern_imports", "Imports of pictures.", PictureImport),
-                by_state("discern_jobs", "Reviews, inspections and rehearsals of the last days.", Job),
+                by_state("discern_jobs", "Reviews, inspections and dry runs of the last days.", Job),
                 queue_age(),
                 workers(),
             ]

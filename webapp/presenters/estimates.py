@@ -1,4 +1,4 @@
-"""What is known of a training before it begins: its steps, its learning rates, and what a rehearsal measured."""
+"""What is known of a training before it begins: its steps, its learning rates, and what a dry run measured."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from training.config.schedules import rates
 from training.models import Job
+from training.results.dry_run import DryRun
 from training.runs.requests import RunRequest
 from webapp.presenters.durations import duration
 from webapp.presenters.plans import Plan
@@ -24,7 +25,7 @@ TABLE_ROWS = 12  # at most, of the same curve in figures
 
 @dataclass(frozen=True)
 class Estimate:
-    """A request for a run on the pictures there are; `job` is its rehearsal, where one was asked for."""
+    """A request for a run on the pictures there are; `job` is its dry run, where one was asked for."""
 
     request: RunRequest
     plan: Plan
@@ -55,10 +56,10 @@ class Estimate:
             return _("being measured …")
         if not self.is_measured:
             return _("could not be measured")
-        result = self.job.result
+        result = DryRun.from_dict(self.job.result)
         return _("about %(duration)s on %(device)s") % {
-            "duration": duration(result["expected_seconds"]),
-            "device": result["device"],
+            "duration": duration(result.expected_seconds),
+            "device": result.device,
         }
 
     @property
@@ -71,18 +72,18 @@ class Estimate:
         """How many pictures a step may have before memory runs out, in words."""
         if self.job is None or not self.is_measured:
             return "–"
-        largest = int(self.job.result["largest_batch"])
+        largest = DryRun.from_dict(self.job.result).largest_batch
         if largest < self.request.config.batch_size:
             return _("%(count)d pictures: make the batch smaller") % {"count": largest}
         return ngettext("%(count)d picture", "%(count)d pictures", largest) % {"count": largest}
 
     @property
     def stands_for(self) -> str:
-        """Which network the figures are of where a race is still to pick one; empty where it is picked."""
+        """Which network the figures are of where one is still to be chosen; empty where it is."""
         if not self.request.is_network_open:
             return ""
         network = NETWORKS[self.request.config.network].title
-        return _("These are the figures of %(network)s; the race may pick another network.") % {"network": network}
+        return _("These are the figures of %(network)s; another network may be chosen.") % {"network": network}
 
     @cached_property
     def curve(self) -> list[tuple[float, float]]:

@@ -29,7 +29,7 @@ class Part(TypedDict):
 
 def choice_of(run: TrainingRun) -> str:
     """Why its network was picked, or that it will be; empty where a person chose it."""
-    return _("A race picks the network before the training begins.") if run.is_network_open else run.choice
+    return _("The network is chosen before the training begins.") if run.is_network_open else run.choice
 
 
 def parts_of(run: TrainingRun) -> list[Part]:
@@ -54,9 +54,9 @@ def parts_of(run: TrainingRun) -> list[Part]:
 
 
 def _titles(run: TrainingRun) -> dict[str, str]:
-    race = {"choosing": _("choosing the network")} if "choosing" in run.environment["parts"] else {}
+    selection = {"choosing": _("choosing the network")} if "choosing" in run.environment["parts"] else {}
     stages = {stage: TrainingRun.State(stage).label for stage in TrainingRun.ACTIVE}
-    return race | {str(stage): str(label) for stage, label in stages.items()}
+    return selection | {str(stage): str(label) for stage, label in stages.items()}
 
 
 def made_with(run: TrainingRun) -> list[tuple[str, Any]]:

@@ -16,7 +16,7 @@ from training.runs.requests import RunRequest, starting_config
 from webapp.forms.looks import sentences
 from webapp.forms.training import TrainingForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.presenters.dry_runs import expected_seconds, find, is_welcome, rehearse
+from webapp.presenters.dry_runs import ask_for_dry_run, expected_seconds, find, is_welcome
 from webapp.presenters.estimates import Estimate
 from webapp.presenters.plans import Plan
 from webapp.presenters.preset_names import PRESETS, what_it_does
@@ -32,8 +32,8 @@ def start(request: StaffRequest, slug: str) -> HttpResponse:
     form = _form_of(request, recognizer)
     if not form.is_valid():
         return _start_page(request, form)
-    if "rehearse" in request.POST:
-        rehearse(recognizer, form.request().config, form.plan.num_pictures, request.user)
+    if "dry_run" in request.POST:
+        ask_for_dry_run(recognizer, form.request().config, form.plan.num_pictures, request.user)
         return _start_page(request, form)
 
     run = recognizer.runs.create(
@@ -78,7 +78,7 @@ def _request_like(run: TrainingRun) -> RunRequest | None:
 
 
 def _request_named(recognizer: Recognizer, preset: str, network: str) -> RunRequest:
-    """A preset of a network, or with a race for one; where either is unknown, the usual ones."""
+    """A preset of a network, or of one still to be chosen; where either is unknown, the usual ones."""
     try:
         return RunRequest.of(recognizer, preset=preset, network=network)
     except WrongConfig:
@@ -98,10 +98,10 @@ def _start_page(request: HttpRequest, form: TrainingForm) -> HttpResponse:
         "networks": [each for each in NETWORKS.values() if each.name in USUAL_NETWORKS],
         "other_networks": [each for each in NETWORKS.values() if each.name not in USUAL_NETWORKS],
         "is_other_network": form.start.config.network not in USUAL_NETWORKS,
-        "is_changing": bool(form.errors) or "rehearse" in request.POST or "from" in request.GET,
+        "is_changing": bool(form.errors) or "dry_run" in request.POST or "from" in request.GET,
         "plan": estimate.plan if estimate else None,
         "estimate": estimate,
-        "rehearses_by_itself": estimate is not None and not estimate.job and is_welcome(form.recognizer),
+        "measures_by_itself": estimate is not None and not estimate.job and is_welcome(form.recognizer),
         "obstacle": obstacle,
     }
     return render(request, "runs/start.html", context, status=400 if form.errors else 200)
@@ -114,7 +114,7 @@ def _estimate(form: TrainingForm) -> Estimate:
 
 
 def _preset_cards(form: TrainingForm, plan: Plan | None) -> list[dict[str, Any]]:
-    """Each preset with what it means to the network in use, and how long it should take where it was rehearsed."""
+    """Each preset with what it means to the network in use, and how long it should take where a dry run was made."""
     network = form.start.config.network
     configs = {name: starting_config(form.recognizer, name, network) for name in PRESETS}
     expected = expected_seconds(form.recognizer, configs, plan.num_pictures) if plan else {}
@@ -127,11 +127,11 @@ def _preset_cards(form: TrainingForm, plan: Plan | None) -> list[dict[str, Any]]
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_required
 def estimate(request: StaffRequest, slug: str) -> JsonResponse:
-    """What is known of the training that the form describes; sent by POST, it asks for a rehearsal."""
+    """What is known of the training that the form describes; sent by POST, it asks for a dry run."""
     recognizer = get_object_or_404(Recognizer, slug=slug)
     form = _sent_form(request.POST if request.method == "POST" else request.GET, recognizer)
     if not form.is_valid():
         return JsonResponse({"refused": " ".join(sentences(form))})
     if request.method == "POST":
-        rehearse(recognizer, form.request().config, form.plan.num_pictures, request.user)
+        ask_for_dry_run(recognizer, form.request().config, form.plan.num_pictures, request.user)
     return JsonResponse(_estimate(form).to_json())

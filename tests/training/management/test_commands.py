@@ -111,7 +111,7 @@ def test_a_file_that_is_no_zip_is_refused(recognizer: Recognizer, tmp_path: Path
         (["shapes", "--set", "epochs=0"], "epochs is “0”; expected 1 … 1000"),
         (["shapes", "--network", "vgg"], "invalid choice: 'vgg'"),
         (["shapes", "--preset", "slow"], "invalid choice: 'slow'"),
-        (["shapes", "--preset", "quick", "--set", "epochs=3"], "epochs is settled by the race"),
+        (["shapes", "--preset", "quick", "--set", "epochs=3"], "epochs is settled when the network is chosen"),
         (["birds"], "no recognizer “birds”"),
         (["shapes", "--gpu"], "TensorFlow sees no GPU on this machine"),
     ],

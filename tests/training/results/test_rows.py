@@ -42,7 +42,7 @@ REVIEW: dict[str, Any] = {
     "suspects": [{"picture": 1, "label": "circle", "answer": "square", "probability": 0.93}],
     "leak": {"naive": 0.9, "grouped": 0.8, "share_with_twin": 0.25, "naive_without_twin": None},
 }
-REHEARSAL = {"seconds_per_step": 0.5, "expected_seconds": 95.0, "largest_batch": 64, "device": "A CPU"}
+DRY_RUN = {"seconds_per_step": 0.5, "expected_seconds": 95.0, "largest_batch": 64, "device": "A CPU"}
 
 
 def test_a_look_inside_is_read() -> None:
@@ -75,12 +75,12 @@ def test_a_look_through_pictures_of_one_class_is_read() -> None:
     assert ReviewResult.from_dict(row) == ReviewResult(3, "imagenet")
 
 
-def test_a_rehearsal_is_read() -> None:
-    assert DryRun.from_dict(REHEARSAL) == DryRun(95.0, 64, "A CPU", 0.5)
+def test_a_dry_run_is_read() -> None:
+    assert DryRun.from_dict(DRY_RUN) == DryRun(95.0, 64, "A CPU", 0.5)
 
 
 @pytest.mark.parametrize(
-    "result", [InspectionResult.from_dict(INSPECTION), ReviewResult.from_dict(REVIEW), DryRun.from_dict(REHEARSAL)]
+    "result", [InspectionResult.from_dict(INSPECTION), ReviewResult.from_dict(REVIEW), DryRun.from_dict(DRY_RUN)]
 )
 def test_a_result_comes_back_from_its_row_as_it_was(result: Stored) -> None:
     assert type(result).from_dict(json.loads(json.dumps(result.to_dict()))) == result

@@ -42,7 +42,7 @@ def trainer_does(_real_processes: None, monkeypatch: pytest.MonkeyPatch) -> Call
 
 @pytest.fixture
 def job(recognizer: Recognizer) -> Job:
-    return recognizer.jobs.create(kind=Job.Kind.REHEARSAL, params={"batch_size": 16})
+    return recognizer.jobs.create(kind=Job.Kind.DRY_RUN, params={"batch_size": 16})
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_settings_are_read_before_it_is_asked_what_they_mean(recognizer: Recogni
 
 
 def test_what_the_race_settles_cannot_be_set(recognizer: Recognizer) -> None:
-    with pytest.raises(WrongConfig, match="image_size is settled by the race"):
+    with pytest.raises(WrongConfig, match="image_size is settled when the network is chosen"):
         RunRequest.of(recognizer, preset="quick", settings={"image_size": 64})
 
 

@@ -1,4 +1,4 @@
-"""A run's row keeps what its trainer tells: the network a race picked, its parts, and what it was made with."""
+"""A run's row keeps what its trainer tells: the network that was chosen, its parts, and what it was made with."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def run(recognizer: Recognizer) -> TrainingRun:
 
 
 @pytest.fixture
-def raced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, bool | None]]:
-    """Seed, preset and what is known of mirrors that races were asked with; the real one trains for a minute."""
-    asked: list[tuple[int, str, bool | None]] = []
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, bool | None]]:
+    """Seed, preset and what is known of mirrors that were asked for a network; the real selection trains a minute."""
+    questions: list[tuple[int, str, bool | None]] = []
 
-    def race(
+    def select_network(
         manifest: Manifest,
         config: TrainingConfig,
         preset: str,
@@ -43,29 +43,30 @@ def raced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, bool | None]]
         side: int,
         is_mirror_safe: bool | None,
     ) -> tuple[TrainingConfig, Any]:
-        asked.append((config.seed, preset, is_mirror_safe))
+        questions.append((config.seed, preset, is_mirror_safe))
         return WINNER, WHY
 
-    monkeypatch.setitem(sys.modules, "training.trainer.network_selection", SimpleNamespace(race=race))
-    return asked
+    stand_in = SimpleNamespace(select_network=select_network)
+    monkeypatch.setitem(sys.modules, "training.trainer.network_selection", stand_in)
+    return questions
 
 
-def test_the_network_that_a_race_picks_is_kept_in_the_row(run: TrainingRun, raced: list[Any]) -> None:
+def test_the_network_that_is_chosen_is_kept_in_the_row(run: TrainingRun, asked: list[Any]) -> None:
     settle_network(run, MANIFEST)
 
     kept = TrainingRun.objects.get(pk=run.pk)
-    assert raced == [(5, "quick", None)]
+    assert asked == [(5, "quick", None)]
     assert (kept.training_config, kept.is_network_open) == (WINNER, False)
     assert kept.choice == "The small network is right on 97 of 100."
     assert run.training_config == WINNER
 
 
-def test_a_race_knows_what_was_said_of_mirrored_pictures(run: TrainingRun, raced: list[Any]) -> None:
+def test_network_selection_knows_what_was_said_of_mirrored_pictures(run: TrainingRun, asked: list[Any]) -> None:
     run.recognizer.is_mirror_safe = False
 
     settle_network(run, MANIFEST)
 
-    assert raced == [(5, "quick", False)]
+    assert asked == [(5, "quick", False)]
 
 
 def test_the_parts_of_an_attempt_and_what_it_is_made_with_are_kept(run: TrainingRun) -> None:

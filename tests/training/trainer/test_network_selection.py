@@ -20,21 +20,21 @@ SCRATCH = TrainingConfig.for_network("cnn", {"image_size": 48})
 def test_the_better_network_is_chosen_and_a_draw_goes_to_the_pretrained_one(
     pretrained: float, scratch: float, chosen: str
 ) -> None:
-    from training.trainer.network_selection import Runner, settle
+    from training.trainer.network_selection import Candidate, settle
 
-    config, why = settle(Runner(PRETRAINED, pretrained, 160), Runner(SCRATCH, scratch, 32), 250)
+    config, why = settle(Candidate(PRETRAINED, pretrained, 160), Candidate(SCRATCH, scratch, 32), 250)
 
     assert config.network == chosen
     assert say(why).startswith(f"{chosen} was chosen")
 
 
 def test_the_reason_names_what_each_network_came_to() -> None:
-    from training.trainer.network_selection import Runner, settle
+    from training.trainer.network_selection import Candidate, settle
 
-    _, why = settle(Runner(PRETRAINED, 0.531, 160), Runner(SCRATCH, 0.97, 32), 250)
+    _, why = settle(Candidate(PRETRAINED, 0.531, 160), Candidate(SCRATCH, 0.97, 32), 250)
 
     assert say(why) == (
-        "cnn was chosen: in a short race on 250 validation pictures it got 97.0 % right at 32 pixels, "
+        "cnn was chosen: tried on 250 pictures to choose by, it got 97.0 % right at 32 pixels, "
         "mobilenetv2 53.1 % at 160."
     )
 

@@ -495,7 +495,7 @@ def test_a_run_says_why_its_network_was_picked(staff_client, run):
 def test_a_run_whose_network_is_open_says_that_a_race_picks_it(staff_client, queued):
     TrainingRun.objects.update(preset="quick", is_network_open=True)
 
-    assert "A race picks the network" in status_of(staff_client, queued)["choice"]
+    assert "The network is chosen before" in status_of(staff_client, queued)["choice"]
     assert "not chosen yet" in staff_client.get("/manage/runs/").content.decode()
 
 

@@ -1,4 +1,4 @@
-"""Before a run begins: presets, a network or a race for one, and what is known of the training."""
+"""Before a run begins: presets, a network or the choice of one, and what is known of the training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.config import TrainingConfig
 from training.config.presets import PRESETS, preset_config
 from training.models import Job, TrainingRun
 from training.runs.requests import RunRequest
-from webapp.presenters.dry_runs import digest_of, find, is_welcome, rehearse
+from webapp.presenters.dry_runs import ask_for_dry_run, digest_of, find, is_welcome
 from webapp.presenters.estimates import DRAWN_POINTS, TABLE_ROWS, Estimate
 from webapp.presenters.plans import Plan
 
@@ -29,11 +29,11 @@ def trainable(recognizer, add_pictures):
 
 
 @pytest.fixture
-def rehearsed(trainable, staff):
-    """Rehearses a training and ends it at once with a result."""
+def measured(trainable, staff):
+    """Asks for a dry run and ends it at once with a result."""
 
     def make(config, **result):
-        job = rehearse(trainable, config, 10, staff)
+        job = ask_for_dry_run(trainable, config, 10, staff)
         Job.objects.filter(pk=job.pk).update(
             state=Job.State.DONE, ended_at=timezone.now(), lease=1, result=RESULT | result
         )
@@ -58,7 +58,7 @@ def chosen(page):
 
 
 # --- presets
-def test_the_presets_come_first_and_balanced_with_a_race_is_usual(staff_client, trainable):
+def test_the_presets_come_first_and_balanced_with_a_choice_of_networks_is_usual(staff_client, trainable):
     page = page_of(staff_client)
 
     assert chosen(page) == ["Balanced", "Let it choose"]
@@ -72,7 +72,7 @@ def test_a_preset_says_what_it_means_to_a_network_that_starts_from_nothing(staff
     assert f"learns from nothing, in {preset_config('quick', 'mlp').epochs} epochs" in page
 
 
-def test_a_preset_without_a_network_starts_a_run_with_a_race(staff_client, trainable):
+def test_a_preset_without_a_network_starts_a_run_that_chooses_one(staff_client, trainable):
     staff_client.post(PAGE, fields_on(page_of(staff_client, "?preset=quick")))
 
     run = trainable.runs.get()
@@ -118,7 +118,7 @@ def test_an_earlier_run_fills_the_form_with_its_preset_and_settings(staff_client
     assert '<details class="more mb-3" open>' in page
 
 
-def test_an_earlier_run_whose_network_is_open_leads_to_a_race_again(staff_client, trainable):
+def test_an_earlier_run_whose_network_is_open_leads_to_a_choice_again(staff_client, trainable):
     request = RunRequest.of(trainable, preset="quick")
     run = trainable.runs.create(**request.values())
 
@@ -196,7 +196,7 @@ def test_estimates_are_for_staff(client, trainable):
     assert client.get(f"{PAGE}estimate/").url.startswith("/login/")
 
 
-def test_the_script_asks_for_a_rehearsal(staff_client, trainable, monkeypatch, django_capture_on_commit_callbacks):
+def test_the_script_asks_for_a_dry_run(staff_client, trainable, monkeypatch, django_capture_on_commit_callbacks):
     nudged = []
     monkeypatch.setattr(Job, "nudge", lambda job: nudged.append(job.pk))
     sent = fields_on(page_of(staff_client))
@@ -206,13 +206,13 @@ def test_the_script_asks_for_a_rehearsal(staff_client, trainable, monkeypatch, d
 
     job = Job.objects.get()
     assert (answer["is_measuring"], answer["expected"], nudged) == (True, "waits to be measured …", [job.pk])
-    assert job.kind == "rehearsal"
+    assert job.kind == "dry_run"
     assert TrainingConfig.from_dict(job.params["config"]) == RunRequest.of(trainable, preset="balanced").config
     assert "These are the figures of MobileNetV2" in answer["stands_for"]
 
 
-def test_the_button_asks_for_a_rehearsal_without_scripts_and_keeps_the_form(staff_client, trainable):
-    sent = fields_on(page_of(staff_client)) | {"seed": "31", "rehearse": "1"}
+def test_the_button_asks_for_a_dry_run_without_scripts_and_keeps_the_form(staff_client, trainable):
+    sent = fields_on(page_of(staff_client)) | {"seed": "31", "dry_run": "1"}
 
     answer = staff_client.post(PAGE, sent)
 
@@ -222,8 +222,8 @@ def test_the_button_asks_for_a_rehearsal_without_scripts_and_keeps_the_form(staf
     assert fields_on(page)["seed"] == "31"
 
 
-def test_what_a_rehearsal_measured_is_said(staff_client, trainable, rehearsed):
-    rehearsed(RunRequest.of(trainable, preset="quick").config)
+def test_what_a_dry_run_measured_is_said(staff_client, trainable, measured):
+    measured(RunRequest.of(trainable, preset="quick").config)
 
     page = page_of(staff_client, "?preset=quick")
 
@@ -232,17 +232,17 @@ def test_what_a_rehearsal_measured_is_said(staff_client, trainable, rehearsed):
     assert "Here: about 1 min 35 s" in page
 
 
-def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable, rehearsed):
+def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable, measured):
     request = RunRequest.of(trainable, preset="quick")
-    job = rehearsed(request.config, largest_batch=8)
+    job = measured(request.config, largest_batch=8)
     job.refresh_from_db()
 
     assert Estimate(request, Plan.of(trainable), job).largest_batch == "8 pictures: make the batch smaller"
 
 
-def test_a_rehearsal_that_failed_says_why_and_may_be_asked_for_again(staff_client, staff, trainable):
+def test_a_dry_run_that_failed_says_why_and_may_be_asked_for_again(staff_client, staff, trainable):
     config = RunRequest.of(trainable, preset="quick").config
-    job = rehearse(trainable, config, 10, staff)
+    job = ask_for_dry_run(trainable, config, 10, staff)
     Job.objects.update(
         state=Job.State.FAILED, ended_at=timezone.now(), error_sentence={"template": "Out of memory.", "params": {}}
     )
@@ -250,40 +250,40 @@ def test_a_rehearsal_that_failed_says_why_and_may_be_asked_for_again(staff_clien
     page = page_of(staff_client, "?preset=quick")
     assert 'role="status">could not be measured</dd>' in page
     assert 'role="status">Out of memory.</p>' in page
-    assert rehearse(trainable, config, 10, staff) != job
+    assert ask_for_dry_run(trainable, config, 10, staff) != job
 
 
-# --- rehearsals
-def test_a_rehearsal_of_the_same_settings_and_pictures_is_not_made_twice(trainable, rehearsed, staff):
+# --- dry runs
+def test_a_dry_run_of_the_same_settings_and_pictures_is_not_made_twice(trainable, measured, staff):
     config = TrainingConfig.for_network("cnn")
-    job = rehearsed(config)
+    job = measured(config)
 
-    assert rehearse(trainable, config.changed({"seed": 9}), 10, staff) == job
+    assert ask_for_dry_run(trainable, config.changed({"seed": 9}), 10, staff) == job
     assert find(trainable, config, 11) is None
     assert digest_of(config, 10) != digest_of(config.changed({"batch_size": 3}), 10)
 
 
-def test_asking_for_another_rehearsal_ends_the_one_that_waits(trainable, staff):
-    first = rehearse(trainable, TrainingConfig.for_network("cnn"), 10, staff)
+def test_asking_for_another_dry_run_ends_the_one_that_waits(trainable, staff):
+    first = ask_for_dry_run(trainable, TrainingConfig.for_network("cnn"), 10, staff)
 
-    rehearse(trainable, TrainingConfig.for_network("mlp"), 10, staff)
+    ask_for_dry_run(trainable, TrainingConfig.for_network("mlp"), 10, staff)
 
     first.refresh_from_db()
     assert first.state == Job.State.CANCELLED
     assert find(trainable, TrainingConfig.for_network("cnn"), 10) is None
 
 
-def test_the_page_rehearses_by_itself_only_where_nothing_else_is_at_work(staff_client, trainable, staff):
-    assert "data-rehearses" in page_of(staff_client)
+def test_the_page_measures_by_itself_only_where_nothing_else_is_at_work(staff_client, trainable, staff):
+    assert "data-measures" in page_of(staff_client)
     trainable.runs.create(
         config=TrainingConfig().to_dict(), state=TrainingRun.State.TRAINING, lease=1, heartbeat=timezone.now()
     )
 
     assert not is_welcome(trainable)
-    assert "data-rehearses" not in page_of(staff_client)
+    assert "data-measures" not in page_of(staff_client)
 
 
-def test_a_job_that_waits_goes_before_a_rehearsal(trainable):
+def test_a_job_that_waits_goes_before_a_dry_run(trainable):
     Job.objects.create(recognizer=trainable, kind=Job.Kind.REVIEW)
 
     assert not is_welcome(trainable)

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("slug", help="the recognizer's address name")
         parser.add_argument("--preset", default="", choices=PRESETS, help="how thoroughly; by default as --set says")
         parser.add_argument(
-            "--network", default="", choices=NETWORKS, help="by default mobilenetv2, or with a preset what a race picks"
+            "--network", default="", choices=NETWORKS, help="by default mobilenetv2, or with a preset the better of two"
         )
         parser.add_argument(
             "--set",

@@ -1,6 +1,6 @@
-"""How well does a rehearsal foretell the training?
+"""How well does a dry run foretell the training?
 
-    KERAS_HOME=../shared/keras_home python -m benchmarks.rehearsal ../shared/data/animals FOLDER [PRESET …]
+    KERAS_HOME=../shared/keras_home python -m benchmarks.dry_run ../shared/data/animals FOLDER [PRESET …]
 
 For each preset (balanced by default) the training runs, from the start of `manage.py train` to its version; then the
 twenty steps are taken as the page asks for them, in a process of their own. Nothing else may run beside.
@@ -18,6 +18,7 @@ def main(pictures: Path, folder: Path, presets: list[str]) -> None:
     open_installation(folder)
     from training.config.presets import preset_config
     from training.models import Job
+    from training.results.dry_run import DryRun
     from training.runs import supervisor
 
     recognizer = recognizer_of(pictures)
@@ -25,10 +26,10 @@ def main(pictures: Path, folder: Path, presets: list[str]) -> None:
         _, seconds = train(recognizer, "--preset", preset, "--network", "mobilenetv2")  # settles the split as well
         config = preset_config(preset, "mobilenetv2", num_pictures=recognizer.pictures.filter(split="train").count())
         params = {"config": config.to_dict(), "batch_size": config.batch_size}
-        job = Job.objects.create(recognizer=recognizer, kind=Job.Kind.REHEARSAL, params=params)
+        job = Job.objects.create(recognizer=recognizer, kind=Job.Kind.DRY_RUN, params=params)
         supervisor.carry_out(job)
         job.refresh_from_db()
-        foretold = float(job.result["expected_seconds"])
+        foretold = DryRun.from_dict(job.result).expected_seconds
         print(f"{preset}: {foretold:.0f} s foretold, {seconds:.0f} s in truth; {foretold / seconds:.2f}", flush=True)
 
 
