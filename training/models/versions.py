@@ -81,7 +81,7 @@ class ModelVersion(models.Model):
     @property
     def calibrator(self) -> Calibrator:
         """What makes answers of its network's probabilities."""
-        sets = self.evaluation.get("prediction_sets")
+        sets = self.evaluation.get("prediction_sets")  # asked with every picture, so the rest is not read
         return Calibrator(self.temperature, sets["limit"] if sets else None)
 
     @property

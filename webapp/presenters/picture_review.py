@@ -43,11 +43,11 @@ class Group:
 class ClassSize:
     label: Label
     num_pictures: int
-    sides: tuple[int, ...]  # in the order of SPLITS
+    split_sizes: tuple[int, ...]  # in the order of SPLITS
 
     @property
     def is_split(self) -> bool:
-        return any(self.sides)
+        return any(self.split_sizes)
 
 
 def label_errors_of(result: ReviewResult, recognizer: Recognizer) -> list[DoubtfulPicture]:
@@ -97,7 +97,7 @@ def groups_of(recognizer: Recognizer) -> list[Group]:
 
 
 def sizes_of(recognizer: Recognizer) -> list[ClassSize]:
-    """How many pictures each class has, and on which sides."""
+    """How many pictures each class has, and in which splits."""
     counts: dict[int, dict[str, int]] = defaultdict(dict)
     for label, side, number in recognizer.pictures.values_list("label", "split").annotate(number=Count("pk")):
         counts[label][side] = number
