@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -31,6 +31,9 @@ from training.trainer.backbone_features import frozen_in_openvino
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import shuffled, stacked
 from training.trainer.phases import Phase, PhaseSetup, start_afresh
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
 FROM_SCRATCH_SECONDS = 30.0  # of learning; reading and tracing come on top
@@ -180,10 +183,6 @@ def fine_tuned_as_far_as_fits(config: TrainingConfig, accuracies: FrozenAccuraci
 
 def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> FrozenAccuracies:
     """Of the validation pictures as they are and flipped."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     try:
         network = networks.build(config.changed({"augmentation": (), "fine_tune": "none"}), len(some.class_names))
     except WeightsNotFound as error:
@@ -193,8 +192,7 @@ def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> F
     pixels = _pixels(some, config.image_size)
     train, validation, labels = some.positions("train"), some.positions("validation"), some.labels()
     features = frozen.features(pixels)
-    head = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARIZATION, max_iter=300))
-    head.fit(features[train], labels[train])
+    head = fitted_head(features[train], labels[train])
 
     def accuracy(seen: NDArray[np.float32]) -> float:
         return float(head.score(seen, labels[validation]))
@@ -206,23 +204,32 @@ def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> F
     return FrozenAccuracies(accuracy(features[validation]), accuracy(mirrored_features), accuracy(upside_down_features))
 
 
+def fitted_head(features: NDArray[np.float32], labels: NDArray[np.int32]) -> Pipeline:
+    """A logistic regression on standardised features."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=REGULARIZATION, max_iter=300)).fit(features, labels)
+
+
 def scratch_accuracy(some: Manifest, config: TrainingConfig, folder: Path) -> float:
     """Share of the validation pictures that a network gets right after as many epochs as the time allows."""
     from training.trainer.train import network_to_fit
 
     config = config.changed(SPRINT)
     network = network_to_fit(config, len(some.class_names))
-    course = PhaseSetup(network, _pixels(some, config.image_size), some, config, folder)
+    setup = PhaseSetup(network, _pixels(some, config.image_size), some, config, folder)
     phase = Phase(0, FROM_SCRATCH_EPOCHS, config.learning_rate)
-    learner, batches = course.prepare(phase)
+    learner, batches = setup.prepare(phase)
     train = some.positions("train")
     steps = math.ceil(len(train) / config.batch_size)
-    course.compile(learner, phase, steps, keras.metrics.CategoricalAccuracy("accuracy"))
+    setup.compile(learner, phase, steps, keras.metrics.CategoricalAccuracy("accuracy"))
     validation = batches.at_rest(some.positions("validation"))
     best, began = 0.0, math.inf
     for epoch in range(FROM_SCRATCH_EPOCHS):
-        batches = batches.of_epoch(epoch, shuffled(train, config.seed, epoch))
-        learner.fit(batches, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
+        of_epoch = batches.of_epoch(epoch, shuffled(train, config.seed, epoch))
+        learner.fit(of_epoch, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
         began = min(began, time.monotonic())  # the first epoch is mostly tracing
         best = max(best, learner.evaluate(validation, return_dict=True, verbose=0)["accuracy"])
         if time.monotonic() - began > FROM_SCRATCH_SECONDS:

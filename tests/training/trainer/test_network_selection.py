@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.drawings import kept_drawings
 from training.config import TrainingConfig
+from training.data.manifest import make_manifest
 from training.messages import say
 
 pytestmark = pytest.mark.keras
@@ -97,3 +101,31 @@ def test_where_nothing_is_fine_tuned_all_stays() -> None:
     config = preset_config("quick", "mobilenetv2")
 
     assert fine_tuned_as_far_as_fits(config, FrozenAccuracies(0.9, 0.9, 0.9)) == config
+
+
+def test_the_classifier_on_frozen_features_says_what_it_said_before_scikit_learn_scaled_them() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    from training.trainer.network_selection import REGULARIZATION, fitted_head
+
+    rng = np.random.default_rng(1)
+    labels = np.arange(90, dtype=np.int32) % 3
+    features = (rng.normal(size=(90, 20)) * 3 + labels[:, None] + 5).astype(np.float32)
+    features[:, 3] = 7  # tells nothing
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6  # the formula of earlier releases
+    before = LogisticRegression(C=REGULARIZATION, max_iter=300).fit((features - mean) / spread, labels)
+
+    head = fitted_head(features, labels)
+
+    expected = before.predict_proba((features - mean) / spread)
+    assert head.predict_proba(features) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_network_from_scratch_is_tried_for_several_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.trainer import network_selection
+
+    monkeypatch.setattr(network_selection, "FROM_SCRATCH_EPOCHS", 3)
+    pictures = make_manifest(tmp_path, kept_drawings(tmp_path, 20))
+    config = SCRATCH.changed({"filters": (4, 8), "convolutions": 1, "batch_size": 4})
+
+    assert network_selection.scratch_accuracy(pictures, config, tmp_path) >= 0.5
