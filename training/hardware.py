@@ -15,7 +15,7 @@ from pathlib import Path
 
 from training.devices import Gpu, choose_device, cpu_name
 
-PROBE = (sys.executable, "-m", "training.trainer.distribution")
+PROBE = (sys.executable, "-m", "training.trainer.visible_gpus")
 PROBE_SECONDS = 60  # importing TensorFlow from a cold disk takes a while
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ def find_gpus() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return []
     try:
-        done = subprocess.run(PROBE, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True)
+        quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run(PROBE, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True, env=quiet)
         return [str(name) for name in json.loads(done.stdout)]
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
         said = str(getattr(error, "stderr", "") or "")[-500:]

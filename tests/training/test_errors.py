@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.utils import translation
 
-from training import errors
+from training import messages
 from training.errors import TrainingError, UnreadablePicture
 from training.messages import say
 
@@ -17,8 +17,8 @@ def _chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalogue with one sentence of our own."""
     chinese = {"%(size)d is too large, %(limit).0f%% at most.": "%(size)d 太大，最多 %(limit).0f%%。"}
     monkeypatch.setattr(
-        errors,
-        "gettext",
+        messages,
+        "_translate",
         lambda template: chinese[template] if translation.get_language() == "zh-hans" else template,
     )
 

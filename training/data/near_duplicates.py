@@ -20,7 +20,7 @@ from training.data import perceptual_hashes, registration
 from training.data.images import load_small
 from training.data.perceptual_hashes import Pairs
 
-SAME = 0.06  # difference up to which two pictures are one, see alignment.compare
+SAME = 0.06  # difference up to which two pictures are one, see registration.compare
 SAME_SMALL = 0.09  # where one of them is a thumbnail: compressing it changes more
 MAYBE = 0.19  # and up to here where nothing else comes near: eye grounds and digits all resemble one another
 CLEARLY = 1.5  # times as far away has everything else to be

@@ -1,20 +1,12 @@
-"""The devices that TensorFlow sees, and how several of them share a training.
-
-`python -m training.trainer.distribution` prints the GPUs: whoever only looks must not keep TensorFlow.
-"""
+"""The devices that TensorFlow sees, and how several of them share a training."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if __name__ == "__main__" else "2")
 
 import keras
 import tensorflow as tf
@@ -57,13 +49,3 @@ def prepare_device(precision: str = "auto") -> Device:
         device = replace(device, precision="float32" if precision == "float32" else "mixed_float16")
     keras.config.set_dtype_policy(device.precision)
     return device
-
-
-def visible_gpus() -> list[str]:
-    """Names of the GPUs."""
-    physical = tf.config.list_physical_devices("GPU")
-    return [tf.config.experimental.get_device_details(each).get("device_name", "GPU") for each in physical]
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(visible_gpus()))

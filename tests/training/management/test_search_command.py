@@ -40,14 +40,14 @@ def stand_in(run, manifest, report):
     figures = dict.fromkeys(("loss", "accuracy", "val_loss", "learning_rate", "pictures_per_second", "seconds"), 0.5)
     report.epoch(SimpleNamespace(number=1, val_accuracy=1 - run.training_config.dropout, **figures))
     report.stage("evaluating")
-runs._train = stand_in
-runs.manifest_of_run = lambda run: None
+training_run._train = stand_in
+training_run.manifest_of_run = lambda run: None
 def keep(run, manifest, artifact):
     run.succeed(ModelVersion(recognizer=run.recognizer, run=run, folder="f", h5_sha256="0", h5_bytes=1,
         serving_model_sha256="0", serving_model_difference=0,
         class_names=[], image_size=8, num_weights=1, test_accuracy=0.25, evaluation={}))
-runs._keep = keep
-sys.exit(work.main(sys.argv[1], *map(int, sys.argv[2:])))
+training_run._keep = keep
+sys.exit(trainer_process.main(sys.argv[1], *map(int, sys.argv[2:])))
 """
 
 

@@ -109,7 +109,7 @@ def test_a_database_that_is_away_is_asked_again(
             raise error
         report(*args)
 
-    monkeypatch.setattr(presence, "report", report_or_fail)
+    monkeypatch.setattr(presence_module, "report", report_or_fail)
 
     presence.begin("train@here", CPU)
 

@@ -151,10 +151,10 @@ while study.state == study.State.SEARCHING:
     run = study.trials.queued().first()
     if run is None or not run.claim(sys.argv[1]):
         continue
-    trial, state = runs.begin_trial(run), run.State.SUCCEEDED
+    trial, state = training_run.begin_trial(run), run.State.SUCCEEDED
     try:
         for number in range(1, 6):
-            runs.TrialReport(trial).epoch(SimpleNamespace(number=number, val_accuracy=number / 10, **figures))
+            training_run.TrialReport(trial).epoch(SimpleNamespace(number=number, val_accuracy=number / 10, **figures))
     except TrialPruned:
         state = run.State.PRUNED
     trial.end(state)

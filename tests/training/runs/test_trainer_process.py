@@ -185,8 +185,8 @@ import os, sys, time, django
 django.setup()
 from training.runs import trainer_process
 from training.models import TrainingRun
-work.PULSE_SECONDS = 0.05
-pulse = work.Pulse(TrainingRun.objects.get(), os.getppid())
+trainer_process.PULSE_SECONDS = 0.05
+pulse = trainer_process.Pulse(TrainingRun.objects.get(), os.getppid())
 pulse.lines.append("a line")
 pulse.start()
 time.sleep(60)

@@ -567,6 +567,9 @@ def test_a_backup_from_before_the_latest_tables_is_migrated(
     assert trouble == "{}"
 
 
+OLD_NAMES = {"serving_model_sha256": "twin_sha256", "serving_model_difference": "twin_difference"}
+
+
 def make_it_older(backup: Path) -> None:
     """What the code before the second migrations would have written."""
     described = json.loads((backup / DESCRIPTION).read_text())
@@ -579,6 +582,7 @@ def make_it_older(backup: Path) -> None:
     for row in old:
         if row["model"].startswith(("training.", "classifier.")):
             fields = known[*row["model"].split(".")].fields
-            row["fields"] = {name: value for name, value in row["fields"].items() if name in fields}
+            renamed = {OLD_NAMES.get(name, name): value for name, value in row["fields"].items()}
+            row["fields"] = {name: value for name, value in renamed.items() if name in fields}
     (backup / ROWS).write_text("".join(json.dumps(row) + "\n" for row in old))
     sum_up(backup)

@@ -1,0 +1,18 @@
+"""`python -m training.trainer.visible_gpus` prints the GPUs that TensorFlow sees; whoever only looks must not keep it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import tensorflow as tf
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs."""
+    physical = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(each).get("device_name", "GPU") for each in physical]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(visible_gpus()))
