@@ -27,12 +27,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	touch $@
 
-# TensorFlow's tests run in a process of their own.
+# Every test; TESTS has options of tests/__main__.py.
+TESTS ?=
 test: $(VENV)/.installed-dev
-	python -m pytest -m "not keras and not browser and not faults"
-	python -m pytest -m keras
-	python -m pytest -m faults
-	python -m pytest -m browser
+	@python -m tests $(TESTS)
 
 # Kills, freezes and fills up the real thing, for an hour or so; docs/reliability.md keeps what came of it.
 faults: $(VENV)/.installed-dev

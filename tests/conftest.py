@@ -7,8 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from hypothesis import settings as hypothesis_settings
 from classifier.engine import engine
 from tests import tiny
 from tests.drawings import SHAPES, draw, encoded, zipped
+from tests.once import made_once
 from training.artifacts.files import sha256_of
 from training.artifacts.version_files import H5_NAME, PREDICTIONS_NAME, SERVING_MODEL_NAMES
 from training.data.images import ingest
@@ -86,6 +86,7 @@ def tiny_files() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="discern-tiny-") as folder:
         subprocess.run([sys.executable, "-m", "tests.tiny", folder], cwd=ROOT, check=True, capture_output=True)
         yield Path(folder)
+    return made_once("tiny", train, tmp_path_factory.mktemp)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 for name in ("ALLOWED_HOSTS", "HTTPS", "DEBUG", "ENGINE", "STORAGE_URL", "SECRET_KEY", "LOG_FORMAT", "METRICS_TOKEN"):
     os.environ.pop(name, None)
@@ -18,6 +19,7 @@ from webapp.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-# In a file, so that the processes a test starts see the same rows.
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
-    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}  # noqa: F405
+# A database of this test run's own; SQLite's in a file, so that the processes a test starts see the same rows.
+OWN = Path(os.environ["DISCERN_TESTS"]).name.replace("-", "_")
+IS_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")  # noqa: F405
+DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3" if IS_SQLITE else OWN}  # noqa: F405

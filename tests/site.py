@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.once import SHARED
 from tests.processes import is_alive, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +31,7 @@ ROLES = {
 
 def environment(data_dir: Path, database_url: str) -> dict[str, str]:
     """What a user's shell would have: nothing of the test run's own settings."""
-    mine = ("DISCERN_TESTS", "DJANGO_SETTINGS_MODULE", "DATABASE_URL", "DATA_DIR")
+    mine = ("DISCERN_TESTS", SHARED, "DJANGO_SETTINGS_MODULE", "DATABASE_URL", "DATA_DIR")
     env = {name: value for name, value in os.environ.items() if name not in mine}
     env |= {"DATA_DIR": str(data_dir), "PORT": str(_free_port()), "PYTHONUNBUFFERED": "1"}
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"

@@ -1,9 +1,8 @@
-"""The whole site as `make run` starts it, and Debian's Chromium in front of it."""
+"""The whole site as `make run` starts it, and a Chromium in front of it."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,8 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserType, Page
 
+from tests.browser import chromium
 from tests.site import Site, environment
 
 
@@ -45,12 +45,12 @@ def _own_database() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on the PATH (Debian: apt install chromium)")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], browser_type: BrowserType) -> dict[str, Any]:
+    executable = chromium.find(browser_type.executable_path)
+    if executable is None:
+        pytest.skip("no Chromium on the PATH (Debian: apt install chromium), and Playwright could not fetch its own")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    return {**browser_type_launch_args, "executable_path": chromium, "args": quiet}
+    return {**browser_type_launch_args, "executable_path": executable, "args": quiet}
 
 
 @pytest.fixture(autouse=True)
