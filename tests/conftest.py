@@ -81,11 +81,12 @@ def _own_files(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture(scope="session")
-def tiny_files() -> Iterator[Path]:
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the H5, the serving model and the facts of one network, trained in a process of its own."""
-    with tempfile.TemporaryDirectory(prefix="discern-tiny-") as folder:
-        subprocess.run([sys.executable, "-m", "tests.tiny", folder], cwd=ROOT, check=True, capture_output=True)
-        yield Path(folder)
+
+    def train(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "tests.tiny", str(folder)], cwd=ROOT, check=True, capture_output=True)
+
     return made_once("tiny", train, tmp_path_factory.mktemp)
 
 

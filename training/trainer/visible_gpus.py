@@ -1,4 +1,4 @@
-"""`python -m training.trainer.visible_gpus` prints the GPUs that TensorFlow sees; whoever only looks must not keep it."""
+"""Prints the GPUs that TensorFlow sees: `python -m training.trainer.visible_gpus`, for who must not keep it loaded."""
 
 from __future__ import annotations
 
