@@ -10,7 +10,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from training import queue
 from training.hardware import this_machine
 from training.library import imports
-from training.models import Job, Study, TrainingRun
+from training.models import Job, Search, TrainingRun
 from training.runs import reconciler, retention, supervisor
 from training.runs.presence import presence
 
@@ -20,8 +20,8 @@ def train_run(task: Any, run_id: int) -> None:
     run = TrainingRun.objects.filter(pk=run_id).first()
     owner = task.request.hostname or ""
     if run is not None and supervisor.carry_out(run, owner=owner, has_gpu=this_machine().has_gpu):
-        for study in Study.objects.concerned_by(run):
-            study.move_on()
+        for search in Search.objects.concerned_by(run):
+            search.move_on()
         retention.follow(retention.FOLDER_RULES)  # the clock may be on another machine
 
 

@@ -14,9 +14,9 @@ from ninja import Body, Router, Schema, Status
 from training.config.search_space import values_in
 from training.errors import WrongConfig
 from training.messages import N_
-from training.models import Recognizer, Study, TrainingRun
+from training.models import Recognizer, Search, TrainingRun
 from training.runs.requests import RunRequest
-from training.runs.search_requests import StudyRequest
+from training.runs.search_requests import SearchRequest
 from webapp.api import Refusal
 from webapp.guards import StaffRequest
 
@@ -76,8 +76,8 @@ def start_study(request: StaffRequest, slug: str, asked: Body[StudyIn]) -> Any:
     if base.is_network_open:
         raise WrongConfig(N_("A search needs a network. Choose one beside the preset."))
     budget = {"max_runs": asked.max_runs, "max_minutes": asked.max_minutes}
-    study = recognizer.studies.create(
-        **StudyRequest.of(recognizer, base.config, asked.space, **budget).values(),
+    study = recognizer.searches.create(
+        **SearchRequest.of(recognizer, base.config, asked.space, **budget).values(),
         started_by=request.user,
         needs_gpu=asked.needs_gpu,
         publish_when_done=asked.publish_when_done,
@@ -92,7 +92,7 @@ def start_study(request: StaffRequest, slug: str, asked: Body[StudyIn]) -> Any:
     summary="How a search goes",
 )
 def show_study(request: HttpRequest, pk: int) -> Any:
-    return _told(get_object_or_404(Study.objects.select_related("recognizer", "final_run__version"), pk=pk))
+    return _told(get_object_or_404(Search.objects.select_related("recognizer", "final_run__version"), pk=pk))
 
 
 @router.post(
@@ -102,13 +102,13 @@ def show_study(request: HttpRequest, pk: int) -> Any:
 )
 def cancel_study(request: StaffRequest, pk: int) -> Any:
     """409: it had ended already."""
-    study = get_object_or_404(Study, pk=pk)
+    study = get_object_or_404(Search, pk=pk)
     if not study.request_cancel():
         return Status(409, {"detail": _("The search had ended already.")})
     return show_study(request, pk)
 
 
-def _told(study: Study) -> dict[str, Any]:
+def _told(study: Search) -> dict[str, Any]:
     best, made = study.best(), study.final_run.made if study.final_run else None
     plain = ("id", "state", "error", "config", "max_runs", "max_minutes", "created_at", "ended_at", "importances")
     return {name: getattr(study, name) for name in plain} | {
@@ -121,7 +121,7 @@ def _told(study: Study) -> dict[str, Any]:
     }
 
 
-def _told_of_trial(run: TrainingRun, study: Study) -> dict[str, Any]:
+def _told_of_trial(run: TrainingRun, study: Search) -> dict[str, Any]:
     return {
         "run": run.pk,
         "number": run.trial,

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from training.config import TrainingConfig
 from training.config.search_space import Range, Value, values_in
 from training.errors import TooFewPictures, WrongConfig
-from training.models import Recognizer, Study, TrainingRun, Worker
+from training.models import Recognizer, Search, TrainingRun, Worker
 from training.runs.requests import starting_config
 from webapp.forms.studies import StudyForm
 from webapp.guards import StaffRequest, staff_required
@@ -37,7 +37,7 @@ def start(request: StaffRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _start_page(request, form)
 
-    study = recognizer.studies.create(
+    study = recognizer.searches.create(
         **form.request().values(),
         started_by=request.user,
         needs_gpu=form.cleaned_data["needs_gpu"],
@@ -97,7 +97,7 @@ class Row:
 @require_safe
 @staff_required
 def show(request: HttpRequest, pk: int) -> HttpResponse:
-    study = get_object_or_404(Study.objects.select_related("recognizer", "started_by", "final_run__version"), pk=pk)
+    study = get_object_or_404(Search.objects.select_related("recognizer", "started_by", "final_run__version"), pk=pk)
     is_update = "HX-Request" in request.headers
     if is_update and not study.has_ended:
         return render(request, "studies/_progress.html", _progress(study))
@@ -107,7 +107,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     return response
 
 
-def _progress(study: Study) -> dict[str, Any]:
+def _progress(study: Search) -> dict[str, Any]:
     names = list(study.space)
     best = study.best()
     runs = list(study.trials.defer("log").order_by("pk"))
@@ -161,7 +161,7 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _plots(study: Study) -> list[dict[str, Any]]:
+def _plots(study: Search) -> list[dict[str, Any]]:
     """One plot for each setting, with the scale of its axis."""
     return [
         {
@@ -176,7 +176,7 @@ def _plots(study: Study) -> list[dict[str, Any]]:
 @require_POST
 @staff_required
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    study = get_object_or_404(Study, pk=pk)
+    study = get_object_or_404(Search, pk=pk)
     if not study.request_cancel():
         messages.info(request, _("The search had ended already."))
     return redirect("study", pk)

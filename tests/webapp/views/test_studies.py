@@ -12,8 +12,8 @@ from django.utils import timezone
 from tests.drawings import SHAPES
 from training.config import TrainingConfig
 from training.errors import WrongConfig
-from training.models import Picture, Recognizer, Study, TrainingRun
-from training.runs.search_requests import StudyRequest
+from training.models import Picture, Recognizer, Search, TrainingRun
+from training.runs.search_requests import SearchRequest
 
 BASE = TrainingConfig.for_network("cnn", {"epochs": 4})
 NEW = "/manage/shapes/search/"
@@ -26,18 +26,18 @@ def pictures(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]])
 
 
 @pytest.fixture
-def study(recognizer: Recognizer) -> Study:
-    request = StudyRequest.of(
+def study(recognizer: Recognizer) -> Search:
+    request = SearchRequest.of(
         recognizer, BASE, {"learning_rate": "0.001 .. 0.1", "optimizer": "sgd | adam"}, max_runs=10
     )
-    return Study.objects.create(recognizer=recognizer, **request.values())
+    return Search.objects.create(recognizer=recognizer, **request.values())
 
 
-def trial(study: Study, number: int, value: float | None, **values: Any) -> TrainingRun:
+def trial(study: Search, number: int, value: float | None, **values: Any) -> TrainingRun:
     """An ended trial."""
     config = study.base.changed({"learning_rate": 0.01 * (number + 1), "optimizer": "sgd"}).to_dict()
     values = {"state": TrainingRun.State.SUCCEEDED, "lease": 1, "ended_at": timezone.now(), "config": config} | values
-    return study.recognizer.runs.create(study=study, trial_number=number, value=value, **values)
+    return study.recognizer.runs.create(search=study, trial_number=number, value=value, **values)
 
 
 def sent(**values: Any) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_a_search_begins_with_its_first_trial(
     with django_capture_on_commit_callbacks(execute=True):
         answer = staff_client.post(NEW, sent(use_optimizer="on", optimizer=["sgd", "adam"]))
 
-    study = Study.objects.get()
+    study = Search.objects.get()
     assert answer.headers["Location"] == f"/manage/studies/{study.pk}/"
     assert (study.max_runs, study.max_minutes, study.base.epochs) == (5, None, 3)
     assert study.space == {
@@ -86,7 +86,7 @@ def test_a_search_may_begin_from_an_earlier_run(staff_client: Client, recognizer
 
     staff_client.post(NEW, sent(earlier=run.pk))
 
-    assert Study.objects.get().base.dropout == 0.45
+    assert Search.objects.get().base.dropout == 0.45
 
 
 @pytest.mark.usefixtures("pictures")
@@ -115,7 +115,7 @@ def test_an_impossible_search_is_refused_with_the_reason(
 
     assert answer.status_code == 400
     assert reason in answer.content.decode().replace("&quot;", '"')
-    assert not Study.objects.exists()
+    assert not Search.objects.exists()
 
 
 @pytest.mark.usefixtures("pictures")
@@ -137,7 +137,7 @@ def test_a_recognizer_without_pictures_is_not_searched(staff_client: Client, rec
 # --- watched
 
 
-def test_the_page_shows_each_trial_and_the_best(staff_client: Client, study: Study) -> None:
+def test_the_page_shows_each_trial_and_the_best(staff_client: Client, study: Search) -> None:
     trial(study, 0, 0.5)
     trial(study, 1, 0.75)
     trial(study, 2, 0.25, state=TrainingRun.State.PRUNED)
@@ -156,7 +156,7 @@ def test_the_page_shows_each_trial_and_the_best(staff_client: Client, study: Stu
     }
 
 
-def test_a_trial_that_could_not_be_trained_says_what_it_tried(staff_client: Client, study: Study) -> None:
+def test_a_trial_that_could_not_be_trained_says_what_it_tried(staff_client: Client, study: Search) -> None:
     error = WrongConfig(
         "This combination cannot be trained: %(reason)s",
         reason="Too odd.",
@@ -170,7 +170,7 @@ def test_a_trial_that_could_not_be_trained_says_what_it_tried(staff_client: Clie
     assert "Too odd." in page
 
 
-def test_the_page_follows_a_search_until_its_end(staff_client: Client, study: Study) -> None:
+def test_the_page_follows_a_search_until_its_end(staff_client: Client, study: Search) -> None:
     url = f"/manage/studies/{study.pk}/"
 
     during = staff_client.get(url, headers={"HX-Request": "true"})
@@ -183,18 +183,18 @@ def test_the_page_follows_a_search_until_its_end(staff_client: Client, study: St
     assert "hx-get" not in after.content.decode()
 
 
-def test_importances_are_shown_where_they_are_known(staff_client: Client, study: Study) -> None:
+def test_importances_are_shown_where_they_are_known(staff_client: Client, study: Search) -> None:
     study.add_importances({"learning_rate": 0.8, "optimizer": 0.2})
 
     page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
 
     assert "How much each setting matters" in page
-    assert Study.objects.get().search_space == study.search_space
+    assert Search.objects.get().search_space == study.search_space
 
 
-def test_a_search_that_ended_leads_to_its_version(staff_client: Client, study: Study, version: Any) -> None:
+def test_a_search_that_ended_leads_to_its_version(staff_client: Client, study: Search, version: Any) -> None:
     best = trial(study, 0, 0.5)
-    Study.objects.update(state="done", ended_at=timezone.now(), best_run=best, final_run=version.run)
+    Search.objects.update(state="done", ended_at=timezone.now(), best_run=best, final_run=version.run)
 
     page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
 
@@ -202,16 +202,16 @@ def test_a_search_that_ended_leads_to_its_version(staff_client: Client, study: S
     assert "of the test pictures, which no trial has seen" in page
 
 
-def test_a_search_is_cancelled_once(staff_client: Client, study: Study) -> None:
+def test_a_search_is_cancelled_once(staff_client: Client, study: Search) -> None:
     staff_client.post(f"/manage/studies/{study.pk}/cancel/")
     again = staff_client.post(f"/manage/studies/{study.pk}/cancel/", follow=True)
 
-    assert Study.objects.get().state == Study.State.CANCELLED
+    assert Search.objects.get().state == Search.State.CANCELLED
     assert "The search had ended already." in again.content.decode()
 
 
 @pytest.mark.usefixtures("pictures")
-def test_the_recognizers_page_leads_to_its_searches_and_hides_their_trials(staff_client: Client, study: Study) -> None:
+def test_the_recognizers_page_leads_to_its_searches_and_hides_their_trials(staff_client: Client, study: Search) -> None:
     run = trial(study, 0, 0.5)
 
     page = staff_client.get("/manage/shapes/").content.decode()
@@ -226,7 +226,7 @@ def test_searches_are_for_staff(url: str, client: Client) -> None:
     assert client.get(url).headers["Location"].startswith("/login/")
 
 
-def test_the_list_of_runs_hides_trials_behind_their_search(staff_client: Client, study: Study) -> None:
+def test_the_list_of_runs_hides_trials_behind_their_search(staff_client: Client, study: Search) -> None:
     run = trial(study, 0, 0.5)
 
     page = staff_client.get("/manage/runs/").content.decode()
@@ -235,7 +235,7 @@ def test_the_list_of_runs_hides_trials_behind_their_search(staff_client: Client,
     assert f"/manage/runs/{run.pk}/" not in page
 
 
-def test_the_page_of_a_trial_leads_to_its_search(staff_client: Client, study: Study) -> None:
+def test_the_page_of_a_trial_leads_to_its_search(staff_client: Client, study: Search) -> None:
     run = trial(study, 3, 0.5)
 
     page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
@@ -252,7 +252,7 @@ def test_a_search_is_started_followed_and_cancelled_over_the_api(staff_client: C
     asked = {"network": "cnn", "settings": {"epochs": 3}, "space": space, "max_runs": 4}
 
     begun = staff_client.post("/api/v1/recognizers/shapes/studies", asked, content_type="application/json")
-    trial(Study.objects.get(), 0, 0.5)
+    trial(Search.objects.get(), 0, 0.5)
     told = staff_client.get(f"/api/v1/studies/{begun.json()['id']}").json()
     cancelled = [staff_client.post(f"/api/v1/studies/{told['id']}/cancel") for _ in range(2)]
 
