@@ -74,7 +74,7 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
         "most": max((each.num_pictures for each in labels), default=0),
         "imports": recognizer.imports.defer("report").select_related("started_by")[:SHOWN],
         "runs": runs,
-        "studies": recognizer.searches.all()[:SHOWN],
+        "searches": recognizer.searches.all()[:SHOWN],
         "running": next((each for each in reversed(runs) if not each.has_ended), None),
         "versions": versions,
         "activations": recognizer.activations.select_related("version", "previous", "by")[: 2 * SHOWN],

@@ -45,7 +45,7 @@ class Tried:
     over: forms.BoundField | None
 
 
-class StudyForm(WithLooks, forms.Form):
+class SearchForm(WithLooks, forms.Form):
     """What every trial begins from is settled before; asked for are the settings tried around it, and the budget."""
 
     network = forms.ChoiceField(choices=[(name, name) for name in NETWORKS], required=False, widget=forms.HiddenInput)
