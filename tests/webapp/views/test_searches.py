@@ -267,10 +267,10 @@ def test_a_search_is_started_followed_and_cancelled_over_the_api(staff_client: C
     space = {"learning_rate": {"low": 0.001, "high": 0.1}, "optimizer": {"choices": ["sgd", "adam"]}}
     asked = {"network": "cnn", "settings": {"epochs": 3}, "space": space, "max_runs": 4}
 
-    begun = staff_client.post("/api/v1/recognizers/shapes/studies", asked, content_type="application/json")
+    begun = staff_client.post("/api/v1/recognizers/shapes/searches", asked, content_type="application/json")
     trial(Search.objects.get(), 0, 0.5)
-    told = staff_client.get(f"/api/v1/studies/{begun.json()['id']}").json()
-    cancelled = [staff_client.post(f"/api/v1/studies/{told['id']}/cancel") for _ in range(2)]
+    told = staff_client.get(f"/api/v1/searches/{begun.json()['id']}").json()
+    cancelled = [staff_client.post(f"/api/v1/searches/{told['id']}/cancel") for _ in range(2)]
 
     assert begun.status_code == 201
     assert (told["state"], told["best_trial"], told["trials"][0]["value"]) == ("searching", 1, 0.5)
@@ -291,7 +291,45 @@ def test_a_search_is_started_followed_and_cancelled_over_the_api(staff_client: C
 def test_a_wrong_search_is_refused_over_the_api(
     asked: dict[str, Any], reason: str, staff_client: Client, recognizer: Recognizer
 ) -> None:
-    answer = staff_client.post("/api/v1/recognizers/shapes/studies", asked, content_type="application/json")
+    answer = staff_client.post("/api/v1/recognizers/shapes/searches", asked, content_type="application/json")
 
     assert answer.status_code == 400
     assert reason in answer.json()["detail"]
+
+
+def test_the_api_answers_exactly_alike_where_a_search_was_called_a_study(
+    staff_client: Client, recognizer: Recognizer
+) -> None:
+    space = {"learning_rate": {"low": 0.001, "high": 0.1}, "optimizer": {"choices": ["sgd", "adam"]}}
+    asked = {"network": "cnn", "settings": {"epochs": 3}, "space": space, "max_runs": 4}
+
+    now, before = (through_its_life(staff_client, word, asked) for word in ("searches", "studies"))
+
+    assert now == before
+    assert [status for status, _ in now] == [201, 200, 200, 409, 404, 400, 404]
+
+
+def through_its_life(client: Client, word: str, asked: dict[str, Any]) -> list[tuple[int, Any]]:
+    """What the API answers under one of the two words, without what two searches cannot have in common."""
+    starting, json_of_it = f"/api/v1/recognizers/shapes/{word}", {"content_type": "application/json"}
+    begun = client.post(starting, asked, **json_of_it)
+    one = f"/api/v1/{word}/{begun.json()['id']}"
+    answers = [begun, client.get(one), client.post(f"{one}/cancel"), client.post(f"{one}/cancel")]
+    answers += [client.get(f"/api/v1/{word}/999999"), client.post(starting, {**asked, "space": {}}, **json_of_it)]
+    answers += [client.post(f"/api/v1/recognizers/birds/{word}", asked, **json_of_it)]
+    own = {"id", "created_at", "ended_at"}
+    return [
+        (each.status_code, {key: value for key, value in each.json().items() if key not in own}) for each in answers
+    ]
+
+
+@pytest.mark.parametrize("word", ["searches", "studies"])
+def test_the_api_of_searches_is_for_staff(word: str, client: Client, search: Search) -> None:
+    assert client.get(f"/api/v1/{word}/{search.pk}").status_code == 401
+
+
+def test_the_description_of_the_api_has_one_word_for_a_search(client: Client) -> None:
+    described = client.get("/api/v1/openapi.json").content.decode()
+
+    assert "/api/v1/searches/{pk}" in described
+    assert "stud" not in described.lower()
