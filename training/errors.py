@@ -38,7 +38,7 @@ class WeightsNotFound(TrainingError):
 
 
 class TrialPruned(TrainingError):
-    """A study ends a trial early: others did better at the same epoch."""
+    """A search ends a trial early: others did better at the same epoch."""
 
 
 class BrokenArtifact(TrainingError):

@@ -9,7 +9,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from training import queue
 from training.hardware import this_machine
-from training.models import Job, PictureImport, Study, TrainingRun
+from training.models import Job, PictureImport, Search, TrainingRun
 from training.runs import reconciler, retention, supervisor
 from training.runs.presence import presence
 
@@ -19,8 +19,8 @@ def train_run(task: Any, run_id: int) -> None:
     run = TrainingRun.objects.filter(pk=run_id).first()
     owner = task.request.hostname or ""
     if run is not None and supervisor.carry_out(run, owner=owner, has_gpu=this_machine().has_gpu):
-        for study in Study.objects.concerned_by(run):
-            study.move_on()
+        for search in Search.objects.concerned_by(run):
+            search.move_on()
         retention.follow(retention.FOLDER_RULES)  # the clock may be on another machine
 
 

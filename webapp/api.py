@@ -365,4 +365,4 @@ def _refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
     return api.create_response(request, {"detail": sentence}, status=status)
 
 
-api.add_router("", "webapp.api_studies.router")  # by name, because it wants what is above
+api.add_router("", "webapp.api_searches.router")  # by name, because it wants what is above

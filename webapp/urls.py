@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from webapp.api import api
 from webapp.views import (
@@ -16,8 +17,8 @@ from webapp.views import (
     recognizers,
     review,
     runs,
+    searches,
     starting,
-    studies,
     versions,
 )
 
@@ -65,9 +66,12 @@ urlpatterns = [
     path("manage/runs/<int:pk>/go-on/", runs.go_on, name="run-go-on"),
     path("manage/runs/<int:pk>/run-again/", runs.run_again, name="run-again"),
     # searches
-    path("manage/<slug:slug>/search/", studies.start, name="study-new"),
-    path("manage/studies/<int:pk>/", studies.show, name="study"),
-    path("manage/studies/<int:pk>/cancel/", studies.cancel, name="study-cancel"),
+    path("manage/<slug:slug>/search/", searches.start, name="search-new"),
+    path("manage/searches/<int:pk>/", searches.show, name="search"),
+    path("manage/searches/<int:pk>/cancel/", searches.cancel, name="search-cancel"),
+    # ... where they were called studies
+    path("manage/studies/<int:pk>/", RedirectView.as_view(pattern_name="search", permanent=True, query_string=True)),
+    path("manage/studies/<int:pk>/cancel/", searches.cancel),
     # versions
     path("manage/<slug:slug>/versions/<int:number>/", versions.show, name="version"),
     path("manage/<slug:slug>/versions/<int:number>/publish/", versions.publish, name="publish"),

@@ -11,7 +11,7 @@ def rename(old, new):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("training", "0003_training_one_can_trust")]
+    dependencies = [("training", "0004_one_word_for_search")]
 
     operations = [
         migrations.RemoveConstraint("job", "job_kind_is_known"),

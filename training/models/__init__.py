@@ -4,7 +4,7 @@ from training.models.jobs import Job
 from training.models.pictures import Picture, PictureImport
 from training.models.recognizers import Label, LabelNames, Recognizer
 from training.models.runs import Checkpoint, Epoch, TrainingRun
-from training.models.studies import Study
+from training.models.searches import Search
 from training.models.versions import Activation, ModelVersion
 from training.models.workers import Worker
 
@@ -19,7 +19,7 @@ __all__ = [
     "Picture",
     "PictureImport",
     "Recognizer",
-    "Study",
+    "Search",
     "TrainingRun",
     "Worker",
 ]

@@ -40,7 +40,7 @@ class TrainingRun(Leased):
         SUCCEEDED = "succeeded", _("succeeded")
         FAILED = "failed", _("failed")
         CANCELLED = "cancelled", _("cancelled")
-        PRUNED = "pruned", _("ended early")  # by its study: others did better at the same epoch
+        PRUNED = "pruned", _("ended early")  # by its search: others did better at the same epoch
 
     ACTIVE = (State.PREPARING, State.TRAINING, State.EVALUATING)
     ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.PRUNED)
@@ -55,9 +55,9 @@ class TrainingRun(Leased):
     needs_gpu = models.BooleanField(default=False)  # waits for a worker that has one
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
 
-    study = models.ForeignKey("training.Study", models.CASCADE, null=True, related_name="runs")
-    trial_number = models.PositiveIntegerField(null=True)  # in its study, from 0 as Optuna counts
-    value = models.FloatField(null=True)  # what its study compares: the best validation accuracy
+    search = models.ForeignKey("training.Search", models.CASCADE, null=True, related_name="runs")
+    trial_number = models.PositiveIntegerField(null=True)  # in its search, from 0 as Optuna counts
+    value = models.FloatField(null=True)  # what its search compares: the best validation accuracy
 
     epochs_done = models.PositiveIntegerField(default=0)
     resumed_from = models.PositiveIntegerField(default=0)  # epochs that the latest attempt found done
@@ -103,7 +103,7 @@ class TrainingRun(Leased):
                 condition=Q(state="queued") | Q(state="cancelled") | Q(state="failed") | Q(lease__gt=0),
                 name="only_a_claimed_run_works",
             ),
-            models.UniqueConstraint(fields=["study", "trial_number"], name="one_run_a_trial"),
+            models.UniqueConstraint(fields=["search", "trial_number"], name="one_run_a_trial"),
         ]
 
     def __str__(self) -> str:
@@ -115,18 +115,18 @@ class TrainingRun(Leased):
 
     @property
     def can_go_on(self) -> bool:
-        """It failed, but what it had learned is kept. A study tries something else instead."""
-        return self.state == self.State.FAILED and self.study_id is None and self.checkpoints.exists()
+        """It failed, but what it had learned is kept. A search tries something else instead."""
+        return self.state == self.State.FAILED and self.search_id is None and self.checkpoints.exists()
 
     @property
     def trial(self) -> int | None:
-        """Its number in its study as people count, from 1; none before its settings are drawn."""
+        """Its number in its search as people count, from 1; none before its settings are drawn."""
         return None if self.trial_number is None else self.trial_number + 1
 
     @property
     def is_trial(self) -> bool:
-        """It belongs to a study: it comes to a figure and to no version."""
-        return self.study_id is not None
+        """It belongs to a search: it comes to a figure and to no version."""
+        return self.search_id is not None
 
     @property
     def device_explanation(self) -> str:
@@ -232,7 +232,7 @@ class TrainingRun(Leased):
             recognizer = Recognizer.objects.select_for_update().get(pk=self.recognizer_id)
             self.write(state=self.State.SUCCEEDED, ended_at=timezone.now())
             last = recognizer.versions.aggregate(last=models.Max("number"))["last"] or 0
-            made = recognizer.runs.filter(state=self.State.SUCCEEDED, study=None).count()  # some may have been deleted
+            made = recognizer.runs.filter(state=self.State.SUCCEEDED, search=None).count()  # some may have been deleted
             version.number = max(last + 1, made)
             version.pk, version._state.adding = None, True  # also after a try that was rolled back
             version.save()
@@ -240,7 +240,7 @@ class TrainingRun(Leased):
                 version.activate(self.started_by)
 
     def end_trial(self, state: State, value: float | None) -> None:
-        """End a held run of a study, which comes to a figure and to no version. Raises: LeaseLost."""
+        """End a held run of a search, which comes to a figure and to no version. Raises: LeaseLost."""
         self.write(state=state, value=value, ended_at=timezone.now())
 
     def again(self, by: User | None) -> TrainingRun:

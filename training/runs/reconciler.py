@@ -6,7 +6,7 @@ import logging
 
 from training.errors import TrainerDied
 from training.messages import N_
-from training.models import Job, PictureImport, Study, TrainingRun, Worker
+from training.models import Job, PictureImport, Search, TrainingRun, Worker
 from training.models.leases import Leased
 
 NUDGE_SECONDS = 60  # the next round sends another; workers that are busy for hours must not find thousands
@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 def reconcile() -> None:
     for row in [*TrainingRun.objects.orphaned(), *Job.objects.orphaned(), *PictureImport.objects.orphaned()]:
         recover(row)
-    for study in Study.objects.unfinished():  # whoever was to queue its next trial may have died before
-        study.move_on()
+    for search in Search.objects.unfinished():  # whoever was to queue its next trial may have died before
+        search.move_on()
     workers = Worker.objects.alive()
     can_train, has_gpu = workers.exists(), workers.with_gpu().exists()
     for run in TrainingRun.objects.queued().order_by("pk"):

@@ -1,4 +1,4 @@
-"""Which settings a study tries next, and which trials are hopeless: Optuna says so, from tables in the site's database.
+"""Which settings a search tries next and which trials are hopeless: Optuna says so, from tables in the site's database.
 
 The runs' rows are the truth. Optuna's tables follow them: what ended is told to it before the next trial is drawn, and
 where the tables are missing, as after a restored backup, they are made again from the rows.
@@ -20,7 +20,7 @@ from training.config.search_space import Choices, Part, combined, settings_to_se
 from training.config.values import type_of
 from training.errors import TrainingError, TrialPruned, WrongConfig
 from training.messages import N_
-from training.models import Study, TrainingRun
+from training.models import Search, TrainingRun
 from training.outages import outlasting
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ State = TrainingRun.State
 
 
 class Trial:
-    """One claimed run of a study, with the settings it was given."""
+    """One claimed run of a search, with the settings it was given."""
 
-    def __init__(self, run: TrainingRun, tables: RDBStorage, search: optuna.Study, drawn: optuna.Trial) -> None:
+    def __init__(self, run: TrainingRun, tables: RDBStorage, study: optuna.Study, drawn: optuna.Trial) -> None:
         self.run = run
-        self.study = run.study
+        self.search = run.search
         self.tables = tables
-        self.search = search
+        self.study = study
         self.drawn = drawn
 
     def check(self, result: EpochResult) -> None:
@@ -57,14 +57,14 @@ class Trial:
                 N_("Ended after epoch %(epoch)d: at that point half of the other trials had done better."),
                 epoch=result.number,
             )
-        if self.study and self.study.is_out_of_time:
+        if self.search and self.search.is_out_of_time:
             raise TrialPruned(
                 N_("Ended after epoch %(epoch)d: the minutes of its search are over."), epoch=result.number
             )
 
     def _is_hopeless(self, result: EpochResult) -> bool:
         with _connected(self.tables):
-            if result.number not in self.search.trials[self.drawn.number].intermediate_values:  # told before a cut
+            if result.number not in self.study.trials[self.drawn.number].intermediate_values:  # told before a cut
                 self.drawn.report(result.val_accuracy, result.number)
             return self.drawn.should_prune()
 
@@ -78,66 +78,66 @@ class Trial:
             log.warning("Optuna's tables could not be written: %s", str(error).strip())
 
     def _take_stock(self) -> None:
-        assert self.study is not None
-        with opened(self.study, self.tables) as search:
-            _tell_what_ended(self.study, search)
-            importances = _importances(search)
+        assert self.search is not None
+        with opened(self.search, self.tables) as study:
+            _tell_what_ended(self.search, study)
+            importances = _importances(study)
         if importances:
-            self.study.add_importances(importances)
+            self.search.add_importances(importances)
 
 
 def begin_trial(run: TrainingRun) -> Trial:
-    """Give a claimed run the settings that its study tries next; one that was cut off keeps those it had.
+    """Give a claimed run the settings that its search tries next; one that was cut off keeps those it had.
 
     Raises: WrongConfig if they exclude each other, TrainingError where the search is over, LeaseLost.
     """
-    study = run.study
-    if study is None or study.has_ended or study.is_out_of_time:
+    search = run.search
+    if search is None or search.has_ended or search.is_out_of_time:
         raise TrainingError(N_("Its search is over."))
-    return outlasting(lambda: _begin_trial(run, study))
+    return outlasting(lambda: _begin_trial(run, search))
 
 
-def _begin_trial(run: TrainingRun, study: Study) -> Trial:
+def _begin_trial(run: TrainingRun, search: Search) -> Trial:
     import optuna
 
     tables = make_tables()
-    with opened(study, tables) as search:
-        _tell_what_ended(study, search)
+    with opened(search, tables) as study:
+        _tell_what_ended(search, study)
         if run.trial_number is not None:  # its trial goes on
-            kept = search.trials[run.trial_number]
-            return Trial(run, tables, search, optuna.Trial(search, kept._trial_id))
-        search.sampler = _sampler(study, len(search.trials))
-        drawn = search.ask(_distributions(study))
+            kept = study.trials[run.trial_number]
+            return Trial(run, tables, study, optuna.Trial(study, kept._trial_id))
+        study.sampler = _sampler(search, len(study.trials))
+        drawn = study.ask(_distributions(search))
         try:
-            config = combined(study.base, drawn.params)
+            config = combined(search.base, drawn.params)
         except WrongConfig as error:
-            search.tell(drawn, state=optuna.trial.TrialState.PRUNED)  # what failed would be drawn again
+            study.tell(drawn, state=optuna.trial.TrialState.PRUNED)  # what failed would be drawn again
             run.write(trial_number=drawn.number)
             raise WrongConfig(
                 N_("This combination cannot be trained: %(reason)s"), reason=error.sentence, tried=drawn.params
             ) from error
         run.write(trial_number=drawn.number, config=config.to_dict())
     run.refresh_from_db(fields=["trial_number", "config"])
-    return Trial(run, tables, search, drawn)
+    return Trial(run, tables, study, drawn)
 
 
 # --- Optuna's tables
 @contextmanager
-def opened(study: Study, tables: RDBStorage) -> Iterator[optuna.Study]:
-    """The study as Optuna has it, for one process at a time. Raises: OperationalError where the database is away."""
+def opened(search: Search, tables: RDBStorage) -> Iterator[optuna.Study]:
+    """The search as Optuna has it, for one process at a time. Raises: OperationalError where the database is away."""
     import optuna
 
     with _alone(), _connected(tables):
         _forget_what_is_gone(tables)
-        known: dict[str, Any] = {"storage": tables, "sampler": _sampler(study, 0), "pruner": _pruner(study)}
+        known: dict[str, Any] = {"storage": tables, "sampler": _sampler(search, 0), "pruner": _pruner(search)}
         try:
-            search = optuna.load_study(study_name=study.storage_name, **known)
+            study = optuna.load_study(study_name=search.storage_name, **known)
         except KeyError:
-            search = None
-        if search is not None and not search.user_attrs.get(IS_WHOLE):  # whoever made it was killed
-            optuna.delete_study(study_name=study.storage_name, storage=tables)
-            search = None
-        yield search or _made_from_rows(study, known)
+            study = None
+        if study is not None and not study.user_attrs.get(IS_WHOLE):  # whoever made it was killed
+            optuna.delete_study(study_name=search.storage_name, storage=tables)
+            study = None
+        yield study or _made_from_rows(search, known)
 
 
 def make_tables() -> RDBStorage:
@@ -219,29 +219,29 @@ def database_address(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _forget_what_is_gone(tables: RDBStorage) -> None:
-    """Remove what Optuna keeps of studies that were deleted with their recognizer."""
+    """Remove what Optuna keeps of searches that were deleted with their recognizer."""
     import optuna
 
-    kept = {study.storage_name for study in Study.objects.only("created_at")}
+    kept = {search.storage_name for search in Search.objects.only("created_at")}
     for name in optuna.get_all_study_names(tables):
         if name.startswith("discern-") and name not in kept:
             optuna.delete_study(study_name=name, storage=tables)
 
 
-def _made_from_rows(study: Study, known: dict[str, Any]) -> optuna.Study:
+def _made_from_rows(search: Search, known: dict[str, Any]) -> optuna.Study:
     """A study with a trial for each number that a run has had."""
     import optuna
 
-    search = optuna.create_study(study_name=study.storage_name, direction="maximize", **known)
-    drawn = study.trials.exclude(trial_number=None).prefetch_related("epochs")
+    study = optuna.create_study(study_name=search.storage_name, direction="maximize", **known)
+    drawn = search.trials.exclude(trial_number=None).prefetch_related("epochs")
     runs: dict[int, TrainingRun] = {run.trial_number: run for run in drawn}
     for number in range(max(runs, default=-1) + 1):
-        search.add_trial(_trial_of(study, runs.get(number)))
-    search.set_user_attr(IS_WHOLE, True)
-    return search
+        study.add_trial(_trial_of(search, runs.get(number)))
+    study.set_user_attr(IS_WHOLE, True)
+    return study
 
 
-def _trial_of(study: Study, run: TrainingRun | None) -> optuna.trial.FrozenTrial:
+def _trial_of(search: Search, run: TrainingRun | None) -> optuna.trial.FrozenTrial:
     """What a run came to; a number without a run was given to one that was cut off before it could write it down."""
     from optuna.trial import TrialState, create_trial
 
@@ -252,25 +252,25 @@ def _trial_of(study: Study, run: TrainingRun | None) -> optuna.trial.FrozenTrial
     return create_trial(
         state=state,
         value=run.value if is_over else None,
-        params=values_in(run.config, list(study.space)),
-        distributions=_distributions(study),
+        params=values_in(run.config, list(search.space)),
+        distributions=_distributions(search),
         intermediate_values={epoch.number: epoch.val_accuracy for epoch in run.epochs.all()},
     )
 
 
-def _tell_what_ended(study: Study, search: optuna.Study) -> None:
+def _tell_what_ended(search: Search, study: optuna.Study) -> None:
     """Bring Optuna up to date with the rows. A trial without a row was drawn by a process that was cut off then."""
     from optuna.trial import TrialState
 
-    running = [trial.number for trial in search.get_trials(states=[TrialState.RUNNING], deepcopy=False)]
-    runs = {run.trial_number: run for run in study.trials.filter(trial_number__in=running)}
+    running = [trial.number for trial in study.get_trials(states=[TrialState.RUNNING], deepcopy=False)]
+    runs = {run.trial_number: run for run in search.trials.filter(trial_number__in=running)}
     for number in running:
         run = runs.get(number)
         state = _state_of(run)
         if state == TrialState.COMPLETE and run is not None:
-            search.tell(number, run.value)
+            study.tell(number, run.value)
         elif state != TrialState.RUNNING:
-            search.tell(number, state=state)
+            study.tell(number, state=state)
 
 
 def _state_of(run: TrainingRun | None) -> optuna.trial.TrialState:
@@ -283,8 +283,8 @@ def _state_of(run: TrainingRun | None) -> optuna.trial.TrialState:
     return TrialState.PRUNED if run.state == State.PRUNED else TrialState.RUNNING
 
 
-# --- what Optuna is told about a study
-def _sampler(study: Study, number: int) -> optuna.samplers.TPESampler:
+# --- what Optuna is told about a search
+def _sampler(search: Search, number: int) -> optuna.samplers.TPESampler:
     """Each trial has a seed of its own, whichever process draws it; the first ones are drawn evenly by chance.
 
     The seeds are mixed: from neighbouring ones the generator's first numbers may be nearly the same.
@@ -292,21 +292,21 @@ def _sampler(study: Study, number: int) -> optuna.samplers.TPESampler:
     import numpy as np
     from optuna.samplers import TPESampler
 
-    num_random = 5 if study.max_runs is None else min(10, max(4, study.max_runs // 4))
-    seed = np.random.SeedSequence((int(study.config.get("seed", 1)), number)).generate_state(1)[0]
+    num_random = 5 if search.max_runs is None else min(10, max(4, search.max_runs // 4))
+    seed = np.random.SeedSequence((int(search.config.get("seed", 1)), number)).generate_state(1)[0]
     return TPESampler(seed=int(seed), n_startup_trials=num_random)
 
 
-def _pruner(study: Study) -> optuna.pruners.MedianPruner:
+def _pruner(search: Search) -> optuna.pruners.MedianPruner:
     """The first epoch, and the first fifth of them, say little."""
     from optuna.pruners import MedianPruner
 
-    return MedianPruner(n_startup_trials=4, n_warmup_steps=max(2, 1 + int(study.config["epochs"]) // 5))
+    return MedianPruner(n_startup_trials=4, n_warmup_steps=max(2, 1 + int(search.config["epochs"]) // 5))
 
 
-def _distributions(study: Study) -> dict[str, BaseDistribution]:
-    space = study.search_space
-    known = {each.name: each for each in settings_to_search(study.config["network"])}
+def _distributions(search: Search) -> dict[str, BaseDistribution]:
+    space = search.search_space
+    known = {each.name: each for each in settings_to_search(search.config["network"])}
     return {name: _distribution(part, is_whole=type_of(known[name]) is int) for name, part in space.items()}
 
 
@@ -320,11 +320,11 @@ def _distribution(part: Part, *, is_whole: bool) -> BaseDistribution:
     return FloatDistribution(part.low, part.high, log=part.is_log)
 
 
-def _importances(search: optuna.Study) -> dict[str, float]:
+def _importances(study: optuna.Study) -> dict[str, float]:
     """How much of the differences each setting explains, by name, together 1; empty while few trials ended."""
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
     from optuna.trial import TrialState
 
-    if len(search.get_trials(states=[TrialState.COMPLETE], deepcopy=False)) < MIN_TRIALS_TO_WEIGH:
+    if len(study.get_trials(states=[TrialState.COMPLETE], deepcopy=False)) < MIN_TRIALS_TO_WEIGH:
         return {}
-    return get_param_importances(search, evaluator=PedAnovaImportanceEvaluator())
+    return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())

@@ -18,7 +18,7 @@ MOST_MINUTES = 7 * 24 * 60
 
 
 @dataclass(frozen=True)
-class StudyRequest:
+class SearchRequest:
     """Ranges and a budget that fit a recognizer."""
 
     base: TrainingConfig
@@ -35,7 +35,7 @@ class StudyRequest:
         *,
         max_runs: Any = None,
         max_minutes: Any = None,
-    ) -> StudyRequest:
+    ) -> SearchRequest:
         """Read a request.
 
         Args:
@@ -53,7 +53,7 @@ class StudyRequest:
         return cls(base, read, runs, minutes)
 
     def values(self) -> dict[str, Any]:
-        """What the study's row keeps of it."""
+        """What the search's row keeps of it."""
         budget = {"max_runs": self.max_runs, "max_minutes": self.max_minutes}
         return {"config": self.base.to_dict(), "space": to_dict(self.space), **budget}
 

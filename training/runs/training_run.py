@@ -80,7 +80,7 @@ class TrialOver(Exception):
 
 
 class TrialReport(RowReport):
-    """A run of a study ends early where that is hopeless, and in any case before the test pictures are looked at."""
+    """A run of a search ends early where that is hopeless, and in any case before the test pictures are looked at."""
 
     def __init__(self, trial: Trial) -> None:
         super().__init__(trial.run)
@@ -97,7 +97,7 @@ class TrialReport(RowReport):
 
 
 def train_trial(run: TrainingRun) -> None:
-    """Train a claimed run of a study with the settings it tries next, and end it with what these came to.
+    """Train a claimed run of a search with the settings it tries next, and end it with what these came to.
 
     Raises: UserFacingError with the sentence for the run's page.
     """

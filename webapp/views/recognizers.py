@@ -66,7 +66,7 @@ def _form_page(request: HttpRequest, form: RecognizerForm, recognizer: Recognize
 def show(request: HttpRequest, slug: str) -> HttpResponse:
     recognizer = get_object_or_404(Recognizer, slug=slug)
     labels = list(recognizer.labels.annotate(num_pictures=Count("pictures")))
-    runs = list(recognizer.runs.filter(study=None).defer("log").select_related("version")[:SHOWN])
+    runs = list(recognizer.runs.filter(search=None).defer("log").select_related("version")[:SHOWN])
     versions = list(recognizer.versions.all()[: 2 * SHOWN])
     context = {
         "recognizer": recognizer,
@@ -75,7 +75,7 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
         "most": max((each.num_pictures for each in labels), default=0),
         "imports": recognizer.imports.defer("report").select_related("started_by")[:SHOWN],
         "runs": runs,
-        "studies": recognizer.studies.all()[:SHOWN],
+        "searches": recognizer.searches.all()[:SHOWN],
         "running": next((each for each in reversed(runs) if not each.has_ended), None),
         "versions": versions,
         "activations": recognizer.activations.select_related("version", "previous", "by")[: 2 * SHOWN],

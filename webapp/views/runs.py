@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from training.errors import WrongConfig
-from training.models import Study, TrainingRun, Worker
+from training.models import Search, TrainingRun, Worker
 from webapp.forms.versions import PublishForm
 from webapp.guards import StaffRequest, staff_required
 from webapp.presenters.preset_names import PRESETS
@@ -27,13 +27,13 @@ EPOCH_FIELDS = ("number", "loss", "accuracy", "val_loss", "val_accuracy", "learn
 @require_safe
 @staff_required
 def browse(request: HttpRequest) -> HttpResponse:
-    runs = TrainingRun.objects.filter(study=None).defer("log").select_related("recognizer", "started_by", "version")
+    runs = TrainingRun.objects.filter(search=None).defer("log").select_related("recognizer", "started_by", "version")
     page = Paginator(runs, RUNS_A_PAGE).get_page(request.GET.get("page"))
     active = list(TrainingRun.objects.active().only("state", "owner"))
     workers = [
         {"worker": each, "runs": [run for run in active if each.carries_out(run)]} for each in Worker.objects.alive()
     ]
-    searches = Study.objects.unfinished().select_related("recognizer")
+    searches = Search.objects.unfinished().select_related("recognizer")
     context = {"page": page, "workers": workers, "searches": searches, "start_a_worker": START_A_WORKER}
     return render(request, "runs/browse.html", context)
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError
 
 from tests.training.management.test_commands import run
-from training.models import Recognizer, Study, TrainingRun
+from training.models import Recognizer, Search, TrainingRun
 from training.runs import supervisor
 
 
@@ -26,7 +26,7 @@ def test_what_cannot_be_searched_is_refused_before_a_trial_begins(
     with pytest.raises(CommandError, match=reason):
         run("search", *words)
 
-    assert not Study.objects.exists()
+    assert not Search.objects.exists()
 
 
 TRIES = """
@@ -59,10 +59,10 @@ def test_a_search_shows_each_trial_and_trains_the_best_to_a_version(
 
     lines = run("search", "shapes", "--network", "mlp", "--try", "dropout=0..0.5", "--runs", "3").splitlines()
 
-    best = Study.objects.get().best_run
+    best = Search.objects.get().best_run
     assert [line.split(":")[0] for line in lines] == ["trial 1", "trial 2", "trial 3", "version 1"]
     assert f"trial {best.trial}: succeeded  validation accuracy {best.value:.4f}  dropout=" in "\n".join(lines)
-    assert best.value == max(run.value for run in best.study.trials)
+    assert best.value == max(run.value for run in best.search.trials)
     assert lines[-1] == "version 1: test accuracy 0.2500 on 0 pictures"
 
 
@@ -75,5 +75,5 @@ def test_an_interrupted_search_is_cancelled(recognizer: Recognizer, monkeypatch:
     with pytest.raises(CommandError, match="Cancelled"):
         run("search", "shapes", "--network", "mlp", "--try", "dropout=0..0.5")
 
-    assert Study.objects.get().state == Study.State.CANCELLED
+    assert Search.objects.get().state == Search.State.CANCELLED
     assert not TrainingRun.objects.unfinished().exists()

@@ -14,10 +14,10 @@ from training.config.search_space import values_in
 from training.hardware import this_machine
 from training.management.progress import ProgressLine
 from training.messages import UserFacingError
-from training.models import Recognizer, Study, TrainingRun
+from training.models import Recognizer, Search, TrainingRun
 from training.runs import supervisor
 from training.runs.requests import starting_config
-from training.runs.search_requests import StudyRequest
+from training.runs.search_requests import SearchRequest
 
 POLL_SECONDS = 1  # while a worker has what there is to do
 
@@ -57,53 +57,54 @@ class Command(BaseCommand):
             base = starting_config(recognizer, options["preset"], options["network"]).changed(_pairs(options, "set"))
             budget = {"max_runs": 20 if options["runs"] is options["minutes"] is None else options["runs"]}
             budget |= {"max_minutes": options["minutes"]}
-            request = StudyRequest.of(recognizer, base, _pairs(options, "space"), **budget)
+            request = SearchRequest.of(recognizer, base, _pairs(options, "space"), **budget)
         except UserFacingError as error:
             raise CommandError(str(error)) from error
         if options["gpu"] and not this_machine().has_gpu:
             raise CommandError("TensorFlow sees no GPU on this machine. Leave --gpu out to train on its CPU.")
-        study = recognizer.studies.create(
+        search = recognizer.searches.create(
             **request.values(), needs_gpu=options["gpu"], publish_when_done=options["publish"]
         )
         self.progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
         self.told: set[int] = set()
         try:
-            self._supervise(study)
+            self._supervise(search)
         except KeyboardInterrupt:
-            study.request_cancel()
+            search.request_cancel()
             raise CommandError("Cancelled.") from None
-        self._conclude(study)
+        self._conclude(search)
 
-    def _supervise(self, study: Study) -> None:
-        while not study.has_ended:
-            study.move_on()
-            study.refresh_from_db()
-            run = TrainingRun.objects.queued().filter(Q(study=study) | Q(pk=study.final_run_id)).order_by("pk").first()
+    def _supervise(self, search: Search) -> None:
+        while not search.has_ended:
+            search.move_on()
+            search.refresh_from_db()
+            waiting = TrainingRun.objects.queued().filter(Q(search=search) | Q(pk=search.final_run_id))
+            run = waiting.order_by("pk").first()
             if run is not None:
-                supervisor.carry_out(run, self._show, has_gpu=study.needs_gpu)
-            elif not study.has_ended:
+                supervisor.carry_out(run, self._show, has_gpu=search.needs_gpu)
+            elif not search.has_ended:
                 time.sleep(POLL_SECONDS)
-            self._tell_trials(study)
+            self._tell_trials(search)
 
     def _show(self, run: TrainingRun) -> None:
         self.progress.show(f"run {run.pk}: {run.get_state_display()}, epoch {run.epochs_done}/{run.num_epochs} …")
 
-    def _tell_trials(self, study: Study) -> None:
-        ended = study.trials.filter(state__in=TrainingRun.ENDED).exclude(pk__in=self.told)
+    def _tell_trials(self, search: Search) -> None:
+        ended = search.trials.filter(state__in=TrainingRun.ENDED).exclude(pk__in=self.told)
         for run in ended.order_by("pk"):
             self.progress.end()
             self.told.add(run.pk)
             value = "" if run.value is None else f"  validation accuracy {run.value:.4f}"
             tried = "  ".join(
-                f"{name}={_said(value)}" for name, value in values_in(run.config, list(study.space)).items()
+                f"{name}={_said(value)}" for name, value in values_in(run.config, list(search.space)).items()
             )
             self.stdout.write(f"trial {run.trial}: {run.get_state_display()}{value}  {run.error or tried}")
 
-    def _conclude(self, study: Study) -> None:
+    def _conclude(self, search: Search) -> None:
         self.progress.end()
-        if study.state != Study.State.DONE or study.final_run is None or study.final_run.made is None:
-            raise CommandError(study.error or f"The search ended as “{study.get_state_display()}”.")
-        run, version = study.final_run, study.final_run.made
+        if search.state != Search.State.DONE or search.final_run is None or search.final_run.made is None:
+            raise CommandError(search.error or f"The search ended as “{search.get_state_display()}”.")
+        run, version = search.final_run, search.final_run.made
         self.stdout.write(
             f"version {version.number}: test accuracy {version.test_accuracy:.4f} on {run.num_test} pictures"
             + (", published" if version.is_active else "")

@@ -15,7 +15,7 @@ from django.apps.registry import Apps
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.management.color import no_style
-from django.core.management.sql import emit_post_migrate_signal
+from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.core.serializers.base import DeserializationError, DeserializedObject
 from django.core.serializers.python import Deserializer
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
@@ -152,8 +152,11 @@ def _migrate_to(description: Description) -> Apps:
     executor = MigrationExecutor(connection)
     newest = dict(executor.loader.graph.leaf_nodes())
     theirs = {app: max(description.migrations[app]) for app in OUR_APPS}
-    state = executor.migrate(list((newest | theirs).items()))
-    emit_post_migrate_signal(0, False, DEFAULT_DB_ALIAS)  # content types and permissions, which rows name
+    targets = list((newest | theirs).items())
+    plan = executor.migration_plan(targets)
+    emit_pre_migrate_signal(0, False, DEFAULT_DB_ALIAS, plan=plan)  # content types are renamed with their models
+    state = executor.migrate(targets, plan)
+    emit_post_migrate_signal(0, False, DEFAULT_DB_ALIAS, apps=state.apps)  # content types, permissions: rows name them
     ContentType.objects.clear_cache()
     _take_times_as_they_come(state.apps)
     return state.apps

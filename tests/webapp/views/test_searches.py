@@ -12,8 +12,8 @@ from django.utils import timezone
 from tests.drawings import SHAPES
 from training.config import TrainingConfig
 from training.errors import WrongConfig
-from training.models import Picture, Recognizer, Study, TrainingRun
-from training.runs.search_requests import StudyRequest
+from training.models import Picture, Recognizer, Search, TrainingRun
+from training.runs.search_requests import SearchRequest
 
 BASE = TrainingConfig.for_network("cnn", {"epochs": 4})
 NEW = "/manage/shapes/search/"
@@ -26,18 +26,18 @@ def pictures(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]])
 
 
 @pytest.fixture
-def study(recognizer: Recognizer) -> Study:
-    request = StudyRequest.of(
+def search(recognizer: Recognizer) -> Search:
+    request = SearchRequest.of(
         recognizer, BASE, {"learning_rate": "0.001 .. 0.1", "optimizer": "sgd | adam"}, max_runs=10
     )
-    return Study.objects.create(recognizer=recognizer, **request.values())
+    return Search.objects.create(recognizer=recognizer, **request.values())
 
 
-def trial(study: Study, number: int, value: float | None, **values: Any) -> TrainingRun:
+def trial(search: Search, number: int, value: float | None, **values: Any) -> TrainingRun:
     """An ended trial."""
-    config = study.base.changed({"learning_rate": 0.01 * (number + 1), "optimizer": "sgd"}).to_dict()
+    config = search.base.changed({"learning_rate": 0.01 * (number + 1), "optimizer": "sgd"}).to_dict()
     values = {"state": TrainingRun.State.SUCCEEDED, "lease": 1, "ended_at": timezone.now(), "config": config} | values
-    return study.recognizer.runs.create(study=study, trial_number=number, value=value, **values)
+    return search.recognizer.runs.create(search=search, trial_number=number, value=value, **values)
 
 
 def sent(**values: Any) -> dict[str, Any]:
@@ -70,14 +70,14 @@ def test_a_search_begins_with_its_first_trial(
     with django_capture_on_commit_callbacks(execute=True):
         answer = staff_client.post(NEW, sent(use_optimizer="on", optimizer=["sgd", "adam"]))
 
-    study = Study.objects.get()
-    assert answer.headers["Location"] == f"/manage/studies/{study.pk}/"
-    assert (study.max_runs, study.max_minutes, study.base.epochs) == (5, None, 3)
-    assert study.space == {
+    search = Search.objects.get()
+    assert answer.headers["Location"] == f"/manage/searches/{search.pk}/"
+    assert (search.max_runs, search.max_minutes, search.base.epochs) == (5, None, 3)
+    assert search.space == {
         "learning_rate": {"low": 0.001, "high": 0.1, "is_log": True},
         "optimizer": {"choices": ["sgd", "adam"]},
     }
-    assert study.trials.queued().count() == 1
+    assert search.trials.queued().count() == 1
 
 
 @pytest.mark.usefixtures("pictures")
@@ -86,7 +86,7 @@ def test_a_search_may_begin_from_an_earlier_run(staff_client: Client, recognizer
 
     staff_client.post(NEW, sent(earlier=run.pk))
 
-    assert Study.objects.get().base.dropout == 0.45
+    assert Search.objects.get().base.dropout == 0.45
 
 
 @pytest.mark.usefixtures("pictures")
@@ -115,7 +115,7 @@ def test_an_impossible_search_is_refused_with_the_reason(
 
     assert answer.status_code == 400
     assert reason in answer.content.decode().replace("&quot;", '"')
-    assert not Study.objects.exists()
+    assert not Search.objects.exists()
 
 
 @pytest.mark.usefixtures("pictures")
@@ -137,12 +137,12 @@ def test_a_recognizer_without_pictures_is_not_searched(staff_client: Client, rec
 # --- watched
 
 
-def test_the_page_shows_each_trial_and_the_best(staff_client: Client, study: Study) -> None:
-    trial(study, 0, 0.5)
-    trial(study, 1, 0.75)
-    trial(study, 2, 0.25, state=TrainingRun.State.PRUNED)
+def test_the_page_shows_each_trial_and_the_best(staff_client: Client, search: Search) -> None:
+    trial(search, 0, 0.5)
+    trial(search, 1, 0.75)
+    trial(search, 2, 0.25, state=TrainingRun.State.PRUNED)
 
-    page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
+    page = staff_client.get(f"/manage/searches/{search.pk}/").content.decode()
 
     assert "by trial 2: the best so far" in page
     assert "75.0" in page
@@ -156,92 +156,108 @@ def test_the_page_shows_each_trial_and_the_best(staff_client: Client, study: Stu
     }
 
 
-def test_a_trial_that_could_not_be_trained_says_what_it_tried(staff_client: Client, study: Study) -> None:
+def test_a_trial_that_could_not_be_trained_says_what_it_tried(staff_client: Client, search: Search) -> None:
     error = WrongConfig(
         "This combination cannot be trained: %(reason)s",
         reason="Too odd.",
         tried={"learning_rate": 0.0123, "optimizer": "adam"},
     )
-    trial(study, 0, None, state=TrainingRun.State.FAILED, error_sentence=error.sentence)
+    trial(search, 0, None, state=TrainingRun.State.FAILED, error_sentence=error.sentence)
 
-    page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
+    page = staff_client.get(f"/manage/searches/{search.pk}/").content.decode()
 
     assert "0.0123" in page
     assert "Too odd." in page
 
 
-def test_the_page_follows_a_search_until_its_end(staff_client: Client, study: Study) -> None:
-    url = f"/manage/studies/{study.pk}/"
+def test_the_page_follows_a_search_until_its_end(staff_client: Client, search: Search) -> None:
+    url = f"/manage/searches/{search.pk}/"
 
     during = staff_client.get(url, headers={"HX-Request": "true"})
-    study.request_cancel()
+    search.request_cancel()
     after = staff_client.get(url, headers={"HX-Request": "true"})
 
-    assert during.content.decode().lstrip().startswith("<div data-study")
+    assert during.content.decode().lstrip().startswith("<div data-search")
     assert "HX-Refresh" not in during.headers
     assert after.headers["HX-Refresh"] == "true"
     assert "hx-get" not in after.content.decode()
 
 
-def test_importances_are_shown_where_they_are_known(staff_client: Client, study: Study) -> None:
-    study.add_importances({"learning_rate": 0.8, "optimizer": 0.2})
+def test_importances_are_shown_where_they_are_known(staff_client: Client, search: Search) -> None:
+    search.add_importances({"learning_rate": 0.8, "optimizer": 0.2})
 
-    page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
+    page = staff_client.get(f"/manage/searches/{search.pk}/").content.decode()
 
     assert "How much each setting matters" in page
-    assert Study.objects.get().search_space == study.search_space
+    assert Search.objects.get().search_space == search.search_space
 
 
-def test_a_search_that_ended_leads_to_its_version(staff_client: Client, study: Study, version: Any) -> None:
-    best = trial(study, 0, 0.5)
-    Study.objects.update(state="done", ended_at=timezone.now(), best_run=best, final_run=version.run)
+def test_a_search_that_ended_leads_to_its_version(staff_client: Client, search: Search, version: Any) -> None:
+    best = trial(search, 0, 0.5)
+    Search.objects.update(state="done", ended_at=timezone.now(), best_run=best, final_run=version.run)
 
-    page = staff_client.get(f"/manage/studies/{study.pk}/").content.decode()
+    page = staff_client.get(f"/manage/searches/{search.pk}/").content.decode()
 
     assert f"/manage/shapes/versions/{version.number}/" in page
     assert "of the test pictures, which no trial has seen" in page
 
 
-def test_a_search_is_cancelled_once(staff_client: Client, study: Study) -> None:
-    staff_client.post(f"/manage/studies/{study.pk}/cancel/")
-    again = staff_client.post(f"/manage/studies/{study.pk}/cancel/", follow=True)
+def test_a_search_is_cancelled_once(staff_client: Client, search: Search) -> None:
+    staff_client.post(f"/manage/searches/{search.pk}/cancel/")
+    again = staff_client.post(f"/manage/searches/{search.pk}/cancel/", follow=True)
 
-    assert Study.objects.get().state == Study.State.CANCELLED
+    assert Search.objects.get().state == Search.State.CANCELLED
     assert "The search had ended already." in again.content.decode()
 
 
 @pytest.mark.usefixtures("pictures")
-def test_the_recognizers_page_leads_to_its_searches_and_hides_their_trials(staff_client: Client, study: Study) -> None:
-    run = trial(study, 0, 0.5)
+def test_the_recognizers_page_leads_to_its_searches_and_hides_their_trials(
+    staff_client: Client, search: Search
+) -> None:
+    run = trial(search, 0, 0.5)
 
     page = staff_client.get("/manage/shapes/").content.decode()
 
     assert NEW in page
-    assert f"/manage/studies/{study.pk}/" in page
+    assert f"/manage/searches/{search.pk}/" in page
     assert f"/manage/runs/{run.pk}/" not in page
 
 
-@pytest.mark.parametrize("url", [NEW, "/manage/studies/1/"])
+@pytest.mark.parametrize("url", [NEW, "/manage/searches/1/"])
 def test_searches_are_for_staff(url: str, client: Client) -> None:
     assert client.get(url).headers["Location"].startswith("/login/")
 
 
-def test_the_list_of_runs_hides_trials_behind_their_search(staff_client: Client, study: Study) -> None:
-    run = trial(study, 0, 0.5)
+def test_the_list_of_runs_hides_trials_behind_their_search(staff_client: Client, search: Search) -> None:
+    run = trial(search, 0, 0.5)
 
     page = staff_client.get("/manage/runs/").content.decode()
 
-    assert f"/manage/studies/{study.pk}/" in page
+    assert f"/manage/searches/{search.pk}/" in page
     assert f"/manage/runs/{run.pk}/" not in page
 
 
-def test_the_page_of_a_trial_leads_to_its_search(staff_client: Client, study: Study) -> None:
-    run = trial(study, 3, 0.5)
+def test_the_page_of_a_trial_leads_to_its_search(staff_client: Client, search: Search) -> None:
+    run = trial(search, 3, 0.5)
 
     page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
     assert "Trial 4." in page
-    assert f"/manage/studies/{study.pk}/" in page
+    assert f"/manage/searches/{search.pk}/" in page
+
+
+def test_the_address_it_had_as_a_study_leads_to_a_search(staff_client: Client, search: Search) -> None:
+    answer = staff_client.get(f"/manage/studies/{search.pk}/?from=mail")
+
+    assert answer.status_code == 301
+    assert answer.headers["Location"] == f"/manage/searches/{search.pk}/?from=mail"
+
+
+def test_a_page_that_was_open_before_still_cancels_its_search(staff_client: Client, search: Search) -> None:
+    answer = staff_client.post(f"/manage/studies/{search.pk}/cancel/")
+
+    assert answer.headers["Location"] == f"/manage/searches/{search.pk}/"
+    assert Search.objects.get().state == Search.State.CANCELLED
 
 
 # --- the API
@@ -251,10 +267,10 @@ def test_a_search_is_started_followed_and_cancelled_over_the_api(staff_client: C
     space = {"learning_rate": {"low": 0.001, "high": 0.1}, "optimizer": {"choices": ["sgd", "adam"]}}
     asked = {"network": "cnn", "settings": {"epochs": 3}, "space": space, "max_runs": 4}
 
-    begun = staff_client.post("/api/v1/recognizers/shapes/studies", asked, content_type="application/json")
-    trial(Study.objects.get(), 0, 0.5)
-    told = staff_client.get(f"/api/v1/studies/{begun.json()['id']}").json()
-    cancelled = [staff_client.post(f"/api/v1/studies/{told['id']}/cancel") for _ in range(2)]
+    begun = staff_client.post("/api/v1/recognizers/shapes/searches", asked, content_type="application/json")
+    trial(Search.objects.get(), 0, 0.5)
+    told = staff_client.get(f"/api/v1/searches/{begun.json()['id']}").json()
+    cancelled = [staff_client.post(f"/api/v1/searches/{told['id']}/cancel") for _ in range(2)]
 
     assert begun.status_code == 201
     assert (told["state"], told["best_trial"], told["trials"][0]["value"]) == ("searching", 1, 0.5)
@@ -275,7 +291,45 @@ def test_a_search_is_started_followed_and_cancelled_over_the_api(staff_client: C
 def test_a_wrong_search_is_refused_over_the_api(
     asked: dict[str, Any], reason: str, staff_client: Client, recognizer: Recognizer
 ) -> None:
-    answer = staff_client.post("/api/v1/recognizers/shapes/studies", asked, content_type="application/json")
+    answer = staff_client.post("/api/v1/recognizers/shapes/searches", asked, content_type="application/json")
 
     assert answer.status_code == 400
     assert reason in answer.json()["detail"]
+
+
+def test_the_api_answers_exactly_alike_where_a_search_was_called_a_study(
+    staff_client: Client, recognizer: Recognizer
+) -> None:
+    space = {"learning_rate": {"low": 0.001, "high": 0.1}, "optimizer": {"choices": ["sgd", "adam"]}}
+    asked = {"network": "cnn", "settings": {"epochs": 3}, "space": space, "max_runs": 4}
+
+    now, before = (through_its_life(staff_client, word, asked) for word in ("searches", "studies"))
+
+    assert now == before
+    assert [status for status, _ in now] == [201, 200, 200, 409, 404, 400, 404]
+
+
+def through_its_life(client: Client, word: str, asked: dict[str, Any]) -> list[tuple[int, Any]]:
+    """What the API answers under one of the two words, without what two searches cannot have in common."""
+    starting, json_of_it = f"/api/v1/recognizers/shapes/{word}", {"content_type": "application/json"}
+    begun = client.post(starting, asked, **json_of_it)
+    one = f"/api/v1/{word}/{begun.json()['id']}"
+    answers = [begun, client.get(one), client.post(f"{one}/cancel"), client.post(f"{one}/cancel")]
+    answers += [client.get(f"/api/v1/{word}/999999"), client.post(starting, {**asked, "space": {}}, **json_of_it)]
+    answers += [client.post(f"/api/v1/recognizers/birds/{word}", asked, **json_of_it)]
+    own = {"id", "created_at", "ended_at"}
+    return [
+        (each.status_code, {key: value for key, value in each.json().items() if key not in own}) for each in answers
+    ]
+
+
+@pytest.mark.parametrize("word", ["searches", "studies"])
+def test_the_api_of_searches_is_for_staff(word: str, client: Client, search: Search) -> None:
+    assert client.get(f"/api/v1/{word}/{search.pk}").status_code == 401
+
+
+def test_the_description_of_the_api_has_one_word_for_a_search(client: Client) -> None:
+    described = client.get("/api/v1/openapi.json").content.decode()
+
+    assert "/api/v1/searches/{pk}" in described
+    assert "stud" not in described.lower()

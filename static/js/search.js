@@ -58,10 +58,10 @@ function newPlot(canvas, { whole, pruned, best }) {
 }
 
 function show() {
-  const study = document.querySelector("[data-study]");
-  for (const time of study.querySelectorAll("time[data-local]")) sayTime(time);
-  drawPlots(document.querySelector("[data-plots]"), JSON.parse(study.dataset.points));
+  const search = document.querySelector("[data-search]");
+  for (const time of search.querySelectorAll("time[data-local]")) sayTime(time);
+  drawPlots(document.querySelector("[data-plots]"), JSON.parse(search.dataset.points));
 }
 
 document.addEventListener("htmx:afterSwap", show);
-if (document.querySelector("[data-study]")) show();
+if (document.querySelector("[data-search]")) show();

@@ -25,7 +25,7 @@ from training.config.search_space import (
 from training.config.values import ConfigField, type_of
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer
-from training.runs.search_requests import MOST_MINUTES, MOST_RUNS, StudyRequest, check_search
+from training.runs.search_requests import MOST_MINUTES, MOST_RUNS, SearchRequest, check_search
 from webapp.forms.looks import WithLooks, dress
 from webapp.forms.training import what_a_gpu_run_meets
 from webapp.presenters.plans import Plan
@@ -45,7 +45,7 @@ class Tried:
     over: forms.BoundField | None
 
 
-class StudyForm(WithLooks, forms.Form):
+class SearchForm(WithLooks, forms.Form):
     """What every trial begins from is settled before; asked for are the settings tried around it, and the budget."""
 
     network = forms.ChoiceField(choices=[(name, name) for name in NETWORKS], required=False, widget=forms.HiddenInput)
@@ -138,9 +138,9 @@ class StudyForm(WithLooks, forms.Form):
         epochs = self.cleaned_data["epochs_of_each"]
         return self.start.changed({"epochs": epochs, "head_epochs": min(self.start.head_epochs, epochs)})
 
-    def request(self) -> StudyRequest:
+    def request(self) -> SearchRequest:
         budget = self.cleaned_data["max_runs"], self.cleaned_data["max_minutes"]
-        return StudyRequest(self.base, self.space, *budget)
+        return SearchRequest(self.base, self.space, *budget)
 
     def main_settings(self) -> Iterator[Tried]:
         return (self._tried(each) for each in self.settings if each.name in MAIN_SETTINGS)

@@ -16,9 +16,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from training.config import TrainingConfig
 from training.config.search_space import Range, Value, values_in
 from training.errors import TooFewPictures, WrongConfig
-from training.models import Recognizer, Study, TrainingRun, Worker
+from training.models import Recognizer, Search, TrainingRun, Worker
 from training.runs.requests import starting_config
-from webapp.forms.studies import StudyForm
+from webapp.forms.searches import SearchForm
 from webapp.guards import StaffRequest, staff_required
 from webapp.presenters.plans import Plan
 from webapp.presenters.preset_names import PRESETS
@@ -33,27 +33,27 @@ def start(request: StaffRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return _start_page(request, _empty_form(request, recognizer))
     base = _base(recognizer, request.POST.get("earlier", ""), request.POST)
-    form = StudyForm(request.POST, recognizer=recognizer, base=base)
+    form = SearchForm(request.POST, recognizer=recognizer, base=base)
     if not form.is_valid():
         return _start_page(request, form)
 
-    study = recognizer.studies.create(
+    search = recognizer.searches.create(
         **form.request().values(),
         started_by=request.user,
         needs_gpu=form.cleaned_data["needs_gpu"],
         publish_when_done=form.cleaned_data["publish_when_done"],
     )
-    transaction.on_commit(study.move_on)
-    return redirect("study", study.pk)
+    transaction.on_commit(search.move_on)
+    return redirect("search", search.pk)
 
 
-def _empty_form(request: HttpRequest, recognizer: Recognizer) -> StudyForm:
+def _empty_form(request: HttpRequest, recognizer: Recognizer) -> SearchForm:
     earlier = request.GET.get("from", "")
     earlier = earlier if recognizer.runs.filter(pk=earlier if earlier.isdecimal() else 0).exists() else ""
     base = _base(recognizer, earlier, request.GET)
     preset = request.GET.get("preset", "")
     known = {"network": base.network, "preset": preset if preset in PRESETS else "", "earlier": earlier}
-    return StudyForm(recognizer=recognizer, base=base, initial=known)
+    return SearchForm(recognizer=recognizer, base=base, initial=known)
 
 
 def _base(recognizer: Recognizer, earlier: str, asked: Any) -> TrainingConfig:
@@ -67,7 +67,7 @@ def _base(recognizer: Recognizer, earlier: str, asked: Any) -> TrainingConfig:
         return starting_config(recognizer)
 
 
-def _start_page(request: HttpRequest, form: StudyForm) -> HttpResponse:
+def _start_page(request: HttpRequest, form: SearchForm) -> HttpResponse:
     obstacle = ""
     try:
         Plan.of(form.recognizer)
@@ -82,7 +82,7 @@ def _start_page(request: HttpRequest, form: StudyForm) -> HttpResponse:
         "earlier": form["earlier"].value() or "",
         "obstacle": obstacle,
     }
-    return render(request, "studies/start.html", context, status=400 if form.is_bound else 200)
+    return render(request, "searches/start.html", context, status=400 if form.is_bound else 200)
 
 
 @dataclass(frozen=True)
@@ -97,35 +97,35 @@ class Row:
 @require_safe
 @staff_required
 def show(request: HttpRequest, pk: int) -> HttpResponse:
-    study = get_object_or_404(Study.objects.select_related("recognizer", "started_by", "final_run__version"), pk=pk)
+    search = get_object_or_404(Search.objects.select_related("recognizer", "started_by", "final_run__version"), pk=pk)
     is_update = "HX-Request" in request.headers
-    if is_update and not study.has_ended:
-        return render(request, "studies/_progress.html", _progress(study))
-    response = render(request, "studies/show.html", _progress(study))
+    if is_update and not search.has_ended:
+        return render(request, "searches/_progress.html", _progress(search))
+    response = render(request, "searches/show.html", _progress(search))
     if is_update:
         response.headers["HX-Refresh"] = "true"  # it has ended: the whole page is another one now
     return response
 
 
-def _progress(study: Study) -> dict[str, Any]:
-    names = list(study.space)
-    best = study.best()
-    runs = list(study.trials.defer("log").order_by("pk"))
+def _progress(search: Search) -> dict[str, Any]:
+    names = list(search.space)
+    best = search.best()
+    runs = list(search.trials.defer("log").order_by("pk"))
     return {
-        "study": study,
-        "recognizer": study.recognizer,
+        "search": search,
+        "recognizer": search.recognizer,
         "columns": [SETTINGS.get(name, name) for name in names],
         "num_columns": 3 + len(names),  # beside the first
         "rows": [Row(run, _cells(run, names), best is not None and run.pk == best.pk) for run in reversed(runs)],
         "num_ended": sum(run.has_ended for run in runs),
         "best": best,
         "best_settings": [(SETTINGS.get(name, name), _said(value)) for name, value in _tried(best, names).items()],
-        "final": study.final_run,
-        "space": [(SETTINGS.get(name, name), str(part)) for name, part in study.search_space.items()],
-        "importances": [(SETTINGS.get(name, name), share) for name, share in study.importances.items()],
+        "final": search.final_run,
+        "space": [(SETTINGS.get(name, name), str(part)) for name, part in search.search_space.items()],
+        "importances": [(SETTINGS.get(name, name), share) for name, share in search.importances.items()],
         "points_json": json.dumps([point for point in (_point(run, names) for run in runs) if point]),
-        "plots": _plots(study),
-        "start_a_worker": "" if study.has_ended or Worker.objects.alive().exists() else START_A_WORKER,
+        "plots": _plots(search),
+        "start_a_worker": "" if search.has_ended or Worker.objects.alive().exists() else START_A_WORKER,
     }
 
 
@@ -161,7 +161,7 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _plots(study: Study) -> list[dict[str, Any]]:
+def _plots(search: Search) -> list[dict[str, Any]]:
     """One plot for each setting, with the scale of its axis."""
     return [
         {
@@ -169,14 +169,14 @@ def _plots(study: Study) -> list[dict[str, Any]]:
             "title": SETTINGS.get(name, name),
             "scale": ("logarithmic" if part.is_log else "linear") if isinstance(part, Range) else "category",
         }
-        for name, part in study.search_space.items()
+        for name, part in search.search_space.items()
     ]
 
 
 @require_POST
 @staff_required
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    study = get_object_or_404(Study, pk=pk)
-    if not study.request_cancel():
+    search = get_object_or_404(Search, pk=pk)
+    if not search.request_cancel():
         messages.info(request, _("The search had ended already."))
-    return redirect("study", pk)
+    return redirect("search", pk)

@@ -1,4 +1,4 @@
-"""A study: many runs with different settings, compared by what they reach on the validation pictures."""
+"""A search: many runs with different settings, compared by what they reach on the validation pictures."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from training.models.runs import TrainingRun
 from training.models.workers import Worker
 
 
-class StudyQuerySet(models.QuerySet["Study"]):
+class SearchQuerySet(models.QuerySet["Search"]):
     def unfinished(self) -> Self:
-        return self.exclude(state__in=Study.ENDED)
+        return self.exclude(state__in=Search.ENDED)
 
     def concerned_by(self, run: TrainingRun) -> Self:
-        """The study that a run is a trial of, or the last run of."""
-        return self.filter(Q(pk=run.study_id) | Q(final_run=run.pk))
+        """The search that a run is a trial of, or the last run of."""
+        return self.filter(Q(pk=run.search_id) | Q(final_run=run.pk))
 
 
-class Study(models.Model):
+class Search(models.Model):
     """Ranges for some settings and a budget. Its trials are training runs that leave no version."""
 
     class State(models.TextChoices):
@@ -41,7 +41,7 @@ class Study(models.Model):
     ENDED: ClassVar[tuple[str, ...]] = (State.DONE, State.CANCELLED, State.FAILED)
     FAILURES_IN_A_ROW: ClassVar[int] = 8  # that end a search: it would go on failing
 
-    recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="studies")
+    recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="searches")
     config: models.JSONField[dict[str, Any]] = models.JSONField()  # what every trial begins from
     space: models.JSONField[dict[str, Any]] = (
         models.JSONField()
@@ -58,28 +58,28 @@ class Study(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)
 
-    objects = StudyQuerySet.as_manager()
+    objects = SearchQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
-        verbose_name_plural = "studies"
+        verbose_name_plural = "searches"
         constraints = [
             models.CheckConstraint(
                 condition=Q(state__in=["searching", "finishing", "done", "cancelled", "failed"]),
-                name="study_state_is_known",
+                name="search_state_is_known",
             ),
             models.CheckConstraint(
-                condition=Q(max_runs__isnull=False) | Q(max_minutes__isnull=False), name="study_has_a_budget"
+                condition=Q(max_runs__isnull=False) | Q(max_minutes__isnull=False), name="search_has_a_budget"
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["done", "cancelled", "failed"], ended_at__isnull=False)
                 | Q(state__in=["searching", "finishing"], ended_at__isnull=True),
-                name="an_ended_study_says_when",
+                name="an_ended_search_says_when",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.recognizer.slug} study {self.pk}"
+        return f"{self.recognizer.slug} search {self.pk}"
 
     @property
     def storage_name(self) -> str:
@@ -112,7 +112,7 @@ class Study(models.Model):
     @property
     def trials(self) -> Any:
         """Its runs, as a queryset of leased rows; the last run is not among them."""
-        return TrainingRun.objects.filter(study=self)
+        return TrainingRun.objects.filter(search=self)
 
     @property
     def deadline(self) -> datetime | None:
@@ -144,21 +144,21 @@ class Study(models.Model):
         Harmless at any time and in any process; it is called when a run of it has ended, and every half minute.
         """
         with transaction.atomic():
-            study = Study.objects.select_for_update().filter(pk=self.pk).first()
-            if study is None or study.has_ended:
+            search = Search.objects.select_for_update().filter(pk=self.pk).first()
+            if search is None or search.has_ended:
                 return
-            if study.state == self.State.FINISHING:
-                study._follow_final_run()
-            elif study._is_over():
-                study._wind_up()
+            if search.state == self.State.FINISHING:
+                search._follow_final_run()
+            elif search._is_over():
+                search._wind_up()
             else:
-                study._queue_trials()
+                search._queue_trials()
 
     def request_cancel(self) -> bool:
         """End it with all of its runs; false where it has ended."""
         if not self._end(self.State.CANCELLED):
             return False
-        runs = TrainingRun.objects.filter(Q(study=self) | Q(pk=self.final_run_id))
+        runs = TrainingRun.objects.filter(Q(search=self) | Q(pk=self.final_run_id))
         for run in runs.unfinished():
             run.request_cancel()
         return True
@@ -166,12 +166,12 @@ class Study(models.Model):
     def add_importances(self, importances: dict[str, float]) -> None:
         """Keep how much each setting matters."""
         with transaction.atomic():
-            study = Study.objects.select_for_update().get(pk=self.pk)
+            search = Search.objects.select_for_update().get(pk=self.pk)
             space = {
                 name: part | ({"importance": importances[name]} if name in importances else {})
-                for name, part in study.space.items()
+                for name, part in search.space.items()
             }
-            Study.objects.filter(pk=self.pk).update(space=space)
+            Search.objects.filter(pk=self.pk).update(space=space)
 
     def _is_over(self) -> bool:
         """Its budget is spent, or trial after trial fails."""
@@ -191,7 +191,7 @@ class Study(models.Model):
         if self.max_runs is not None:
             missing = min(missing, self.max_runs - self.trials.count())
         for _number in range(missing):
-            self._queue_run(self.config, study=self)
+            self._queue_run(self.config, search=self)
 
     def _wind_up(self) -> None:
         """Take back what waits, then train the best once more; trials that work end by themselves before that."""
@@ -240,5 +240,5 @@ class Study(models.Model):
             self._end(self.State.FAILED, error_sentence=error.sentence)
 
     def _end(self, state: str, **values: Any) -> bool:
-        unfinished = Study.objects.unfinished().filter(pk=self.pk)
+        unfinished = Search.objects.unfinished().filter(pk=self.pk)
         return unfinished.update(state=state, ended_at=timezone.now(), **values) == 1

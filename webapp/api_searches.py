@@ -14,9 +14,9 @@ from ninja import Body, Router, Schema, Status
 from training.config.search_space import values_in
 from training.errors import WrongConfig
 from training.messages import N_
-from training.models import Recognizer, Study, TrainingRun
+from training.models import Recognizer, Search, TrainingRun
 from training.runs.requests import RunRequest
-from training.runs.search_requests import StudyRequest
+from training.runs.search_requests import SearchRequest
 from webapp.api import Refusal
 from webapp.guards import StaffRequest
 
@@ -33,7 +33,7 @@ class TrialOut(Schema):
     error: str
 
 
-class StudyOut(Schema):
+class SearchOut(Schema):
     id: int
     recognizer: str
     state: str
@@ -51,7 +51,7 @@ class StudyOut(Schema):
     version: int | None  # number of the version that came of it
 
 
-class StudyIn(Schema):
+class SearchIn(Schema):
     """What every trial begins from, as for a run; what is tried, setting by setting; a budget in runs or minutes."""
 
     network: str = ""
@@ -64,70 +64,69 @@ class StudyIn(Schema):
     publish_when_done: bool = False
 
 
-@router.post(
-    "/recognizers/{slug}/studies",
-    response={201: StudyOut, frozenset({400, 401, 403, 404}): Refusal},
-    summary="Start a search",
-)
-def start_study(request: StaffRequest, slug: str, asked: Body[StudyIn]) -> Any:
+STARTED = {201: SearchOut, frozenset({400, 401, 403, 404}): Refusal}
+SHOWN = {200: SearchOut, frozenset({401, 403, 404}): Refusal}
+CANCELLED = {200: SearchOut, frozenset({401, 403, 404, 409}): Refusal}
+
+
+@router.post("/recognizers/{slug}/searches", response=STARTED, summary="Start a search")
+def start_search(request: StaffRequest, slug: str, asked: Body[SearchIn]) -> Any:
     """`space` is such as {"learning_rate": {"low": 0.0001, "high": 0.1}, "optimizer": {"choices": ["sgd", "adam"]}}."""
     recognizer = get_object_or_404(Recognizer, slug=slug)
     base = RunRequest.of(recognizer, preset=asked.preset, network=asked.network, settings=asked.settings)
     if base.is_network_open:
         raise WrongConfig(N_("A search needs a network. Choose one beside the preset."))
     budget = {"max_runs": asked.max_runs, "max_minutes": asked.max_minutes}
-    study = recognizer.studies.create(
-        **StudyRequest.of(recognizer, base.config, asked.space, **budget).values(),
+    search = recognizer.searches.create(
+        **SearchRequest.of(recognizer, base.config, asked.space, **budget).values(),
         started_by=request.user,
         needs_gpu=asked.needs_gpu,
         publish_when_done=asked.publish_when_done,
     )
-    transaction.on_commit(study.move_on)
-    return Status(201, _told(study))
+    transaction.on_commit(search.move_on)
+    return Status(201, _told(search))
 
 
-@router.get(
-    "/studies/{int:pk}",
-    response={200: StudyOut, frozenset({401, 403, 404}): Refusal},
-    summary="How a search goes",
-)
-def show_study(request: HttpRequest, pk: int) -> Any:
-    return _told(get_object_or_404(Study.objects.select_related("recognizer", "final_run__version"), pk=pk))
+@router.get("/searches/{int:pk}", response=SHOWN, summary="How a search goes")
+def show_search(request: HttpRequest, pk: int) -> Any:
+    return _told(get_object_or_404(Search.objects.select_related("recognizer", "final_run__version"), pk=pk))
 
 
-@router.post(
-    "/studies/{int:pk}/cancel",
-    response={200: StudyOut, frozenset({401, 403, 404, 409}): Refusal},
-    summary="Cancel a search with all of its runs",
-)
-def cancel_study(request: StaffRequest, pk: int) -> Any:
+@router.post("/searches/{int:pk}/cancel", response=CANCELLED, summary="Cancel a search with all of its runs")
+def cancel_search(request: StaffRequest, pk: int) -> Any:
     """409: it had ended already."""
-    study = get_object_or_404(Study, pk=pk)
-    if not study.request_cancel():
+    search = get_object_or_404(Search, pk=pk)
+    if not search.request_cancel():
         return Status(409, {"detail": _("The search had ended already.")})
-    return show_study(request, pk)
+    return show_search(request, pk)
 
 
-def _told(study: Study) -> dict[str, Any]:
-    best, made = study.best(), study.final_run.made if study.final_run else None
+# What scripts know from when a search was called a study; the description names only today's addresses.
+router.post("/recognizers/{slug}/studies", response=STARTED, include_in_schema=False)(start_search)
+router.get("/studies/{int:pk}", response=SHOWN, include_in_schema=False)(show_search)
+router.post("/studies/{int:pk}/cancel", response=CANCELLED, include_in_schema=False)(cancel_search)
+
+
+def _told(search: Search) -> dict[str, Any]:
+    best, made = search.best(), search.final_run.made if search.final_run else None
     plain = ("id", "state", "error", "config", "max_runs", "max_minutes", "created_at", "ended_at", "importances")
-    return {name: getattr(study, name) for name in plain} | {
-        "recognizer": study.recognizer.slug,
-        "space": {name: part.to_dict() for name, part in study.search_space.items()},
-        "trials": [_told_of_trial(run, study) for run in study.trials.defer("log").order_by("pk")],
+    return {name: getattr(search, name) for name in plain} | {
+        "recognizer": search.recognizer.slug,
+        "space": {name: part.to_dict() for name, part in search.search_space.items()},
+        "trials": [_told_of_trial(run, search) for run in search.trials.defer("log").order_by("pk")],
         "best_trial": best.trial if best else None,
-        "final_run": study.final_run_id,
+        "final_run": search.final_run_id,
         "version": made.number if made else None,
     }
 
 
-def _told_of_trial(run: TrainingRun, study: Study) -> dict[str, Any]:
+def _told_of_trial(run: TrainingRun, search: Search) -> dict[str, Any]:
     return {
         "run": run.pk,
         "number": run.trial,
         "state": run.state,
         "value": run.value,
         "epochs_done": run.epochs_done,
-        "settings": {} if run.trial_number is None else values_in(run.config, list(study.space)),
+        "settings": {} if run.trial_number is None else values_in(run.config, list(search.space)),
         "error": run.error,
     }

@@ -1,0 +1,98 @@
+"""Rows of an installation go through a migration, and back, with all that hangs on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.apps.registry import Apps
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+from django.db import IntegrityError, connection
+from django.db.migrations.loader import MigrationLoader
+
+from training.models import Recognizer, Search, TrainingRun
+from training.runs.search import make_tables
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STUDIES = "0003_training_one_can_trust"  # the last migration that called a search so
+
+
+@pytest.fixture
+def back_to() -> Iterator[Callable[[str], Apps]]:
+    """Takes the tables of training back to a migration; gives the models of that time."""
+
+    def go_back(name: str) -> Apps:
+        call_command("migrate", "training", name, verbosity=0)
+        return MigrationLoader(connection).project_state([("training", name)]).apps
+
+    yield go_back
+    forward()
+
+
+def forward() -> None:
+    call_command("migrate", verbosity=0)
+
+
+@pytest.fixture
+def search(recognizer: Recognizer) -> Search:
+    search = recognizer.searches.create(config={"epochs": 3}, space={}, max_runs=2)
+    search.best_run = recognizer.runs.create(config={"epochs": 3}, search=search, trial_number=0)
+    search.final_run = recognizer.runs.create(config={"epochs": 3})
+    search.save()
+    return search
+
+
+def constraints(table: str) -> set[str]:
+    with connection.cursor() as cursor:
+        return set(connection.introspection.get_constraints(cursor, table))
+
+
+def test_searches_and_studies_are_the_same_rows(search: Search, back_to: Callable[[str], Apps]) -> None:
+    values = Search.objects.values().get()
+
+    models = back_to(STUDIES)
+    studies = list(models.get_model("training", "Study").objects.values())
+    studies_of_runs = models.get_model("training", "TrainingRun").objects.order_by("pk").values_list("study", flat=True)
+
+    assert (studies, list(studies_of_runs)) == ([values], [search.pk, None])
+    forward()
+    assert Search.objects.values().get() == values
+    assert list(search.trials) == [search.best_run]
+
+
+def test_a_search_keeps_its_name_beside_optunas_own_tables(search: Search, back_to: Callable[[str], Apps]) -> None:
+    make_tables()
+    name = search.storage_name
+
+    back_to(STUDIES)
+    forward()
+
+    tables = connection.introspection.table_names()
+    assert Search.objects.get().storage_name == name
+    assert {"studies", "training_search"} <= set(tables)
+    assert "training_study" not in tables
+
+
+def test_constraints_say_what_the_rows_are(search: Search, back_to: Callable[[str], Apps]) -> None:
+    back_to(STUDIES)
+    before = constraints("training_study")
+    forward()
+    after = constraints("training_search")
+
+    for name in ("{}_state_is_known", "{}_has_a_budget", "an_ended_{}_says_when"):
+        assert name.format("study") in before - after
+        assert name.format("search") in after - before
+    with pytest.raises(IntegrityError):
+        TrainingRun.objects.create(recognizer=search.recognizer, config={}, search=search, trial_number=0)
+
+
+def test_who_might_change_studies_may_change_searches(staff: User, back_to: Callable[[str], Apps]) -> None:
+    back_to(STUDIES)
+    staff.user_permissions.add(Permission.objects.get(codename="change_study"))
+    forward()
+
+    given = staff.user_permissions.get()
+    assert (given.natural_key(), given.name) == (("change_search", "training", "search"), "Can change search")
+    assert not Permission.objects.filter(codename__endswith="study").exists()
