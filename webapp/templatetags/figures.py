@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django import template
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -35,3 +37,9 @@ def duration_of(run: TrainingRun) -> str:
     if run.started_at is None or run.ended_at is None:
         return ""
     return duration((run.ended_at - run.started_at).total_seconds())
+
+
+@register.filter
+def minutes(length: timedelta) -> int:
+    """Whole minutes, rounded up."""
+    return -(-length // timedelta(minutes=1))
