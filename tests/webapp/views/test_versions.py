@@ -62,6 +62,30 @@ def test_a_version_of_an_earlier_release_shows_what_it_has(staff_client, version
     assert staff_client.get(f"{VERSION}report/").status_code == 200
 
 
+@pytest.fixture
+def version_of_7735484(version):
+    """Its evaluation by the names of that release."""
+    version.evaluation["robustness"]["disturbed"] = version.evaluation["robustness"].pop("corrupted")
+    version.evaluation["cost"]["twin_bytes"] = version.evaluation["cost"].pop("serving_model_bytes")
+    version.save()
+    return version
+
+
+def test_a_version_of_the_release_before_shows_the_same(staff_client, version_of_7735484):
+    page = staff_client.get(VERSION).content.decode()
+
+    assert "What it withstands" in page
+    assert "quality 30" in page
+    assert "0\N{NO-BREAK SPACE}bytes" not in page
+
+
+def test_its_figures_are_carried_away_by_todays_names(staff_client, version_of_7735484):
+    figures = staff_client.get(f"{VERSION}evaluation/").json()
+
+    assert figures["robustness"]["corrupted"] == version_of_7735484.evaluation["robustness"]["disturbed"]
+    assert figures["cost"]["serving_model_bytes"] == version_of_7735484.evaluation["cost"]["twin_bytes"] > 0
+
+
 def test_a_versions_worst_errors_are_shown_with_their_pictures(staff_client, recognizer, version, add_pictures):
     (picture,) = add_pictures(recognizer)
     wrong = {"true": "circle", "answered": "square", "probability": 0.91}
