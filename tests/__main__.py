@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,7 +110,9 @@ def run_beside_each_other(parts: Sequence[Part], jobs: int) -> None:
                 say(part.output.read_text(errors="replace"))
                 say(f"== {part.name} has ended with {part.code} after {part.seconds:.0f} s\n")
     finally:
-        for part in running:  # after Ctrl-C, which they have got as well
+        for part in running:  # after Ctrl-C, which tidies up in them as well
+            part.process.send_signal(signal.SIGINT)
+        for part in running:
             part.process.wait()
 
 
@@ -146,6 +149,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many parts at once; one a core")
     chosen = parser.parse_args(arguments)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     fetch_where_missing()
     with tempfile.TemporaryDirectory(prefix="discern-shared-") as shared:
         os.environ[SHARED] = shared

@@ -67,7 +67,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(autouse=True, scope="session")
 def _static_files() -> None:
-    call_command("collectstatic", "--no-input", verbosity=0)
+    made_once("static", lambda folder: call_command("collectstatic", "--no-input", verbosity=0))
 
 
 @pytest.fixture(autouse=True)
@@ -81,13 +81,13 @@ def _own_files(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture(scope="session")
-def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_files() -> Path:
     """A folder with the H5, the serving model and the facts of one network, trained in a process of its own."""
 
     def train(folder: Path) -> None:
         subprocess.run([sys.executable, "-m", "tests.tiny", str(folder)], cwd=ROOT, check=True, capture_output=True)
 
-    return made_once("tiny", train, tmp_path_factory.mktemp)
+    return made_once("tiny", train)
 
 
 @pytest.fixture

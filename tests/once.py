@@ -1,4 +1,4 @@
-"""What several test processes share: made by the first that needs it, found by the others."""
+"""What test processes that run beside each other share: made by the first that needs it, found by the others."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-SHARED = "DISCERN_TESTS_SHARED"  # a folder that outlives the processes that run beside each other
+SHARED = "DISCERN_TESTS_SHARED"  # names a folder; a test run that is alone has its own
 
 
-def made_once(name: str, make: Callable[[Path], object], own: Callable[[str], Path]) -> Path:
-    """A folder that `make` has filled: below SHARED where there is one, else below this process's own."""
-    shared = os.environ.get(SHARED)
-    if not shared:
-        folder = own(name)
-        make(folder)
-        return folder
-    folder, done = Path(shared) / name, Path(shared) / f"{name}.done"
-    with (Path(shared) / f"{name}.lock").open("w") as lock:
+def shared(name: str) -> Path:
+    return Path(os.environ[SHARED]) / name
+
+
+def made_once(name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` has filled, by whoever came first; the others wait for it."""
+    folder, done = shared(name), shared(f"{name}.done")
+    with shared(f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
             make(folder)
             done.touch()
     return folder

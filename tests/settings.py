@@ -8,15 +8,19 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tests.once import SHARED, shared
+
 for name in ("ALLOWED_HOSTS", "HTTPS", "DEBUG", "ENGINE", "STORAGE_URL", "SECRET_KEY", "LOG_FORMAT", "METRICS_TOKEN"):
     os.environ.pop(name, None)
 
 if "DISCERN_TESTS" not in os.environ:  # a process that a test starts shares the folder
     os.environ["DISCERN_TESTS"] = os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="discern-tests-")
     atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
+os.environ.setdefault(SHARED, os.environ["DISCERN_TESTS"])
 
 from webapp.settings import *  # noqa: E402, F403
 
+STATIC_ROOT = shared("static")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # A database of this test run's own; SQLite's in a file, so that the processes a test starts see the same rows.
