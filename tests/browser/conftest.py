@@ -21,8 +21,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with _own_database() as database_url:
         site = Site(environment(tmp_path_factory.mktemp("site"), database_url))
         site.prepare()
-        site.start()
         try:
+            site.start()
             yield site
         finally:
             site.stop()

@@ -50,9 +50,11 @@ def site(_real_processes: None) -> Iterator[Site]:
     procfile.write_text("\n".join([*lines, *second]) + "\n")
     site = Site(env, procfile)
     site.prepare("--no-starter")
-    site.start()
-    yield site
-    site.stop()
+    try:
+        site.start()
+        yield site
+    finally:
+        site.stop()
 
 
 def deliver(run: TrainingRun, site: Site, *, times: int = 1) -> None:
