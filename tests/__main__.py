@@ -101,9 +101,9 @@ def run_beside_each_other(parts: Sequence[Part], jobs: int) -> None:
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
+                waiting[0].start()
                 running.append(waiting.pop(0))
-                running[-1].start()
-                say(f"== {running[-1].name} begins")
+                say(f"== {running[-1].name} begins: {shlex.join(running[-1].command)}")
             time.sleep(0.2)
             for part in [part for part in running if part.has_ended()]:
                 running.remove(part)
@@ -158,8 +158,7 @@ def main(arguments: Sequence[str]) -> int:
         if chosen.also_on:
             parts += parts_of_pytest(folder, "-again", ("--database-only",), *chosen.also_on)
         if chosen.beside:
-            command = shlex.split(chosen.beside)
-            parts.insert(0, Part("-".join(command), command, folder))
+            parts.insert(0, Part("beside", shlex.split(chosen.beside), folder))
         run_beside_each_other(parts, chosen.jobs)
         return 0 if summarize(parts) else 1
 
