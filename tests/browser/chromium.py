@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -25,7 +26,8 @@ def fetch_where_missing() -> None:
     with sync_playwright() as playwright:
         playwrights = playwright.chromium.executable_path
     if find(playwrights) is None:
-        subprocess.run(FETCH, timeout=FETCHING_SECONDS, check=False)
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(FETCH, timeout=FETCHING_SECONDS, check=False)
 
 
 def _starts(executable: str) -> bool:
