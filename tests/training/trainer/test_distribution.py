@@ -100,16 +100,16 @@ def stopped_and_gone_on_with(manifest: Manifest, config: TrainingConfig, count: 
         train.train(manifest, config, report, folder=folder, cache_folder=folder)
     report.stop_at = None
     artifact = train.train(manifest, config, report, folder=folder, cache_folder=folder, resume_from=report.path)
-    network, train = load_network(artifact.h5.path, keras.saving.load_model), manifest.positions("train")
-    pixels = pixel_cache(manifest, config.image_size, folder)[train].astype("float32")
+    network, learned = load_network(artifact.h5.path, keras.saving.load_model), manifest.positions("train")
+    pixels = pixel_cache(manifest, config.image_size, folder)[learned].astype("float32")
     answers = network.predict(pixels, verbose=0).argmax(axis=1)
-    return {"losses": report.losses, "accuracy": float((answers == manifest.labels()[train]).mean())}
+    return {"losses": report.losses, "accuracy": float((answers == manifest.labels()[learned]).mean())}
 
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("distribution")
-    command = [sys.executable, "-m", "tests.training.test_distribution", str(folder)]
+    command = [sys.executable, "-m", "tests.training.trainer.test_distribution", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
     facts: dict[str, Any] = json.loads((folder / "facts.json").read_text())
