@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 from playwright.sync_api import BrowserType, Page
 
 from tests.browser import chromium
+from tests.databases import database_of_its_own
 from tests.site import Site, environment
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with _own_database() as database_url:
+    with database_of_its_own("site") as database_url:
         site = Site(environment(tmp_path_factory.mktemp("site"), database_url))
         site.prepare()
         try:
@@ -26,22 +23,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             yield site
         finally:
             site.stop()
-
-
-@contextmanager
-def _own_database() -> Iterator[str]:
-    """On PostgreSQL a database of the site's own, empty as on a first start; elsewhere its SQLite file."""
-    url = os.environ.get("DATABASE_URL", "")
-    if not url.startswith("postgres"):
-        yield ""
-        return
-    name = f"discern_site_{os.getpid()}"
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
