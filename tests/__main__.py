@@ -97,7 +97,7 @@ def parts_of_pytest(folder: Path, suffix: str, options: Sequence[str], database_
 
 
 def run_beside_each_other(parts: Sequence[Part], jobs: int) -> None:
-    waiting, running = list(parts), []
+    waiting, running = list(parts), list[Part]()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:

@@ -142,7 +142,7 @@ def test_tensorflow_decodes_no_picture() -> None:
 
 
 def test_nothing_loads_code_from_files() -> None:
-    wrong = set()
+    wrong: set[tuple[str, str | None]] = set()
     for name, tree in MODULES.items():
         wrong |= {(name, module) for module in imported(tree) if belongs_to(module, FORBIDDEN_MODULES)}
         for node in ast.walk(tree):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from tests.browser.conftest import Site, sign_in
+from tests.browser.conftest import sign_in
 from tests.drawings import draw, encoded
+from tests.site import Site
 
 pytestmark = pytest.mark.browser
 LOOKING_MS = 90_000
@@ -29,7 +30,7 @@ def test_a_picture_of_ones_own_is_looked_at_without_javascript(browser: Browser,
     page = browser.new_context(java_script_enabled=False).new_page()
     sign_in(page, site)
     page.goto(f"{site.url}{INSIDE}")
-    picture = {"name": "circle.png", "mimeType": "image/png", "buffer": encoded(draw("circle", 1))}
+    picture = FilePayload(name="circle.png", mimeType="image/png", buffer=encoded(draw("circle", 1)))
 
     page.get_by_label("A picture of your own").set_input_files(picture)
     page.get_by_role("button", name="Look inside with this picture").click()

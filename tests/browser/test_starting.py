@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, sign_in
+from tests.browser.conftest import sign_in
+from tests.site import Site
 
 pytestmark = pytest.mark.browser
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from tests.browser.conftest import Site, sign_in
+from tests.browser.conftest import sign_in
 from tests.drawings import draw, encoded, shapes_zip
+from tests.site import Site
 
 pytestmark = pytest.mark.browser
 TRAINING_MS = 120_000
@@ -54,7 +55,7 @@ def test_a_newcomer_gets_from_a_zip_to_an_answer(page: Page, site: Site, tmp_pat
     page.get_by_role("button", name="Publish").click(timeout=TRAINING_MS)
 
     page.goto(f"{site.url}/r/shapes/")
-    circle = {"name": "circle.png", "mimeType": "image/png", "buffer": encoded(draw("circle", 999))}
+    circle = FilePayload(name="circle.png", mimeType="image/png", buffer=encoded(draw("circle", 999)))
     page.locator("input[name=file]").set_input_files(circle)
     expect(page.locator(".best")).to_have_text("circle")
 
@@ -72,7 +73,7 @@ def test_the_same_way_leads_there_without_javascript(browser: Browser, site: Sit
     page.get_by_role("button", name="Publish").click(timeout=TRAINING_MS)
 
     page.goto(f"{site.url}/r/plain-shapes/")
-    square = {"name": "square.png", "mimeType": "image/png", "buffer": encoded(draw("square", 999))}
+    square = FilePayload(name="square.png", mimeType="image/png", buffer=encoded(draw("square", 999)))
     page.locator("input[name=file]").set_input_files(square)
     page.get_by_role("button", name="Recognize").click()
     expect(page.locator(".best")).to_have_text("square")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -35,6 +36,10 @@ PICTURE = encoded(draw("circle", 999))
 def engine() -> Engine:
     """An engine of its own that answers from serving models."""
     return Engine(open_serving_model)
+
+
+def is_open(engine: Engine, version: ModelVersion) -> bool:
+    return engine.opened(version.recognizer).version.number == version.number
 
 
 def constant(version: ModelVersion) -> PredictFn:
@@ -230,7 +235,7 @@ def test_swaps_under_load_give_no_error_even_where_the_new_version_is_harmed(
                     newer.activate(None)
                 if not number % 2:
                     published.append(newer.number)
-                    wait_until(lambda number=newer.number: engine.opened(recognizer).version.number == number)
+                    wait_until(partial(is_open, engine, newer))
         finally:
             is_over.set()
         return set()
@@ -348,7 +353,7 @@ def test_a_harmed_h5_is_noticed_before_its_twin_answers(engine: Engine, version:
 
 
 def test_a_network_that_answers_its_own_test_wrongly_is_not_used(version: ModelVersion) -> None:
-    engine = Engine(lambda version: lambda pixels: np.float32([0.5, 0.5]))
+    engine = Engine(lambda version: lambda pixels: np.array([0.5, 0.5], np.float32))
 
     with pytest.raises(EngineUnavailable, match="answers its own test picture otherwise"):
         engine.classify(version.recognizer, PICTURE)

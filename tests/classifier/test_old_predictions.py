@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from classifier import old_predictions
 from classifier.models import Prediction
+from training.models import ModelVersion
 
 
 @pytest.fixture
-def _answers(version):
+def _answers(version: ModelVersion) -> None:
     """One of today, one of 29, one of 31 and one of 400 days ago."""
     for days in (0, 29, 31, 400):
         row = version.predictions.create(label="circle", probability=1, scores=[], source="page", milliseconds=1)
@@ -20,13 +22,13 @@ def _answers(version):
 
 
 @pytest.mark.usefixtures("_answers")
-def test_answers_are_kept_for_ever_by_default():
+def test_answers_are_kept_for_ever_by_default() -> None:
     assert old_predictions.remove_old_predictions() == 0
     assert Prediction.objects.count() == 4
 
 
 @pytest.mark.usefixtures("_answers")
-def test_answers_older_than_the_owner_wants_are_removed(settings):
+def test_answers_older_than_the_owner_wants_are_removed(settings: Any) -> None:
     settings.KEEP_PREDICTIONS_DAYS = 30
 
     assert old_predictions.remove_old_predictions() == 2
@@ -34,7 +36,7 @@ def test_answers_older_than_the_owner_wants_are_removed(settings):
 
 
 @pytest.mark.usefixtures("_answers")
-def test_many_answers_are_removed_in_batches(settings, monkeypatch):
+def test_many_answers_are_removed_in_batches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.KEEP_PREDICTIONS_DAYS = 1
     monkeypatch.setattr(old_predictions, "BATCH", 2)
 

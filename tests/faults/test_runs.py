@@ -54,7 +54,7 @@ def test_every_run_ends_exactly_once_whatever_happens(site: Site, start_run: Cal
     for run in runs:
         deliver(run, site, times=3)
 
-    watch, made, began = Watch(), Counter(), time.monotonic()
+    watch, made, began = Watch(), Counter[str](), time.monotonic()
     while watch.look() < number and time.monotonic() - began < 90 * number:
         if time.monotonic() - began < 60 * number:  # then they may end in peace
             name = rng.choice(chosen)

@@ -7,6 +7,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
@@ -44,7 +45,7 @@ class Visitor:
     def get(self, path: str) -> requests.Response:
         return self._timed(path, lambda: self.session.get(self.site.url + path, timeout=30))
 
-    def post(self, path: str, data: dict[str, object], **options: object) -> requests.Response:
+    def post(self, path: str, data: dict[str, object], **options: Any) -> requests.Response:
         """Send the form of a page that was opened before."""
         data = {**data, "csrfmiddlewaretoken": self.session.cookies["csrftoken"]}
         return self._timed(path, lambda: self.session.post(self.site.url + path, data, timeout=30, **options))
@@ -84,7 +85,7 @@ def ask_for_a_run(visitor: Visitor) -> TrainingRun:
         for name, value in SHORT.to_dict().items()
     }
     visitor.post("/manage/shapes/train/", settings)
-    return TrainingRun.objects.first()
+    return TrainingRun.objects.latest("pk")
 
 
 @pytest.mark.parametrize("how", ["frozen", "down"] if IS_FULL else ["frozen"])

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connection
 
 from training import outages
 from training.outages import outlasting
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outages, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(outages.connection, "close", lambda: None)
+    monkeypatch.setattr(connection, "close", lambda: None)
 
 
 def fails(times: float, error: Exception) -> Callable[[], str]:

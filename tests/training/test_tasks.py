@@ -15,6 +15,7 @@ from training.config import TrainingConfig
 from training.hardware import Hardware
 from training.models import Recognizer, TrainingRun
 from training.runs import supervisor
+from training.runs.presence import presence
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_worker_that_starts_begins_what_was_queued_while_none_was_there(
 
         assert nudged == [run.pk]
     finally:
-        tasks.presence.end()
+        presence.end()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_only_a_worker_that_trains_reports_and_only_one_with_a_gpu_takes_what_wa
 ) -> None:
     happened: list[str] = []
     monkeypatch.setattr(tasks, "this_machine", lambda: Hardware(gpus, "A CPU", 2, 10**9))
-    monkeypatch.setattr(tasks.presence, "begin", lambda name, hardware: happened.append(f"reports as {name}"))
+    monkeypatch.setattr(presence, "begin", lambda name, hardware: happened.append(f"reports as {name}"))
 
     worker_ready.send(sender=Consumer(*queues, events=happened))
 
@@ -116,7 +117,7 @@ def test_only_a_worker_that_trains_reports_and_only_one_with_a_gpu_takes_what_wa
 
 def test_a_worker_that_has_shut_down_is_no_longer_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[bool] = []
-    monkeypatch.setattr(tasks.presence, "end", lambda: ended.append(True))
+    monkeypatch.setattr(presence, "end", lambda: ended.append(True))
 
     worker_shutdown.send(sender="worker")
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError, connection
 from django.db.utils import InterfaceError
+from django.test import Client
 
 from webapp import middleware
 from webapp.middleware import Room
@@ -18,12 +23,12 @@ def away(*args: object, **kwargs: object) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _as_a_browser_sees_it(client) -> None:
+def _as_a_browser_sees_it(client: Client) -> None:
     client.raise_request_exception = False
 
 
 @pytest.fixture(params=ERRORS, ids=lambda error: type(error).__name__)
-def _no_database(request, db, monkeypatch):
+def _no_database(request: pytest.FixtureRequest, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def refuse(*args: object) -> None:
         raise request.param
 
@@ -32,7 +37,7 @@ def _no_database(request, db, monkeypatch):
 
 
 @pytest.mark.usefixtures("_no_database")
-def test_a_page_says_in_both_languages_to_come_again(client):
+def test_a_page_says_in_both_languages_to_come_again(client: Client) -> None:
     answer = client.get("/")
 
     assert (answer.status_code, answer["Retry-After"]) == (503, "10")
@@ -42,14 +47,14 @@ def test_a_page_says_in_both_languages_to_come_again(client):
 
 @pytest.mark.usefixtures("_no_database")
 @pytest.mark.parametrize("address", ["/", "/manage/", "/admin/", "/nothing", "/r/shapes/"])
-def test_who_is_signed_in_reads_the_same(client, address):
+def test_who_is_signed_in_reads_the_same(client: Client, address: str) -> None:
     client.cookies["sessionid"] = "a" * 32
 
     assert client.get(address).status_code == 503
 
 
 @pytest.mark.usefixtures("_no_database")
-def test_the_api_says_so_in_json(client):
+def test_the_api_says_so_in_json(client: Client) -> None:
     answer = client.get("/api/v1/recognizers")
 
     assert (answer.status_code, answer["Retry-After"]) == (503, "10")
@@ -58,14 +63,16 @@ def test_the_api_says_so_in_json(client):
 
 @pytest.mark.usefixtures("_no_database")
 @pytest.mark.parametrize("address", ["/healthz", "/static/css/site.css", "/login/"])
-def test_what_needs_no_database_goes_on(client, address):
+def test_what_needs_no_database_goes_on(client: Client, address: str) -> None:
     answer = client.get(address)
     answer.close()
 
     assert answer.status_code == 200
 
 
-def test_a_session_that_cannot_be_saved_is_503_too(client, staff, monkeypatch):
+def test_a_session_that_cannot_be_saved_is_503_too(
+    client: Client, staff: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is saved in a middleware, whose errors no other middleware sees."""
     monkeypatch.setattr(SessionStore, "save", away)
 
@@ -74,7 +81,7 @@ def test_a_session_that_cannot_be_saved_is_503_too(client, staff, monkeypatch):
     assert answer.status_code == 503
 
 
-def test_an_error_of_ours_stays_500(client, db, monkeypatch):
+def test_an_error_of_ours_stays_500(client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.models.Recognizer.objects.open_to_visitors", lambda: 1 / 0)
 
     answer = client.get("/")
@@ -85,7 +92,7 @@ def test_an_error_of_ours_stays_500(client, db, monkeypatch):
 
 # --- threads are kept free
 @pytest.fixture
-def _full(monkeypatch):
+def _full(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """As many changes wait for the database as may."""
     room = Room(1)
     monkeypatch.setattr(middleware, "changes", room)
@@ -95,18 +102,18 @@ def _full(monkeypatch):
 
 
 @pytest.mark.usefixtures("_full")
-def test_when_as_many_wait_as_may_the_next_change_is_turned_away(client, db):
+def test_when_as_many_wait_as_may_the_next_change_is_turned_away(client: Client, db: None) -> None:
     answer = client.post("/api/v1/recognizers/shapes/classify")
 
     assert (answer.status_code, answer["Retry-After"]) == (503, "10")
 
 
 @pytest.mark.usefixtures("_full")
-def test_who_only_reads_is_answered_meanwhile(client, db):
+def test_who_only_reads_is_answered_meanwhile(client: Client, db: None) -> None:
     assert client.get("/").status_code == 200
 
 
-def test_a_place_is_given_back_after_every_request(client, db, monkeypatch):
+def test_a_place_is_given_back_after_every_request(client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "changes", Room(1))
     monkeypatch.setattr(middleware, "STUCK_SECONDS", 0)
 

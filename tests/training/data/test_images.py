@@ -8,6 +8,7 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -16,7 +17,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.drawings import draw, encoded
-from training.data.images import KEPT_SIDE, MAX_UPLOAD_BYTES, ingest, jpeg_round_trip, load_pixels, open_picture
+from training.data.images import (
+    KEPT_SIDE,
+    MAX_UPLOAD_BYTES,
+    Source,
+    ingest,
+    jpeg_round_trip,
+    load_pixels,
+    open_picture,
+)
 from training.errors import UnreadablePicture
 
 COLLECTED = Path(__file__).parents[4] / "shared" / "bad-images"  # hostile files beside the project, where they are
@@ -96,7 +105,7 @@ def test_the_three_formats_are_taken_by_their_content(format: str) -> None:
 def test_a_picture_comes_as_path_bytes_or_file(kind: str, tmp_path: Path) -> None:
     data = encoded(draw("square", 1))
     (tmp_path / "1.png").write_bytes(data)
-    sources = {
+    sources: dict[str, Source] = {
         "path": tmp_path / "1.png",
         "text path": str(tmp_path / "1.png"),
         "bytes": data,
@@ -166,7 +175,7 @@ def test_a_file_is_read_no_further_than_the_limit() -> None:
     endless = Endless()
 
     with pytest.raises(UnreadablePicture):
-        load_pixels(endless, 8)
+        load_pixels(cast(BinaryIO, endless), 8)
 
     assert endless.given == MAX_UPLOAD_BYTES + 1
 
@@ -200,7 +209,7 @@ def test_a_turned_photo_comes_out_upright(orientation: int) -> None:
     picture = open_picture(jpeg_turned(orientation))
 
     assert picture.size == (20, 12)
-    assert np.abs(np.subtract(picture.getpixel((2, 2)), CORNER)).max() < 25
+    assert np.abs(np.asarray(picture)[2, 2].astype(int) - CORNER).max() < 25
 
 
 def test_of_a_phones_mpo_the_first_frame_is_the_photo() -> None:

@@ -12,8 +12,6 @@ from training.evaluation.comparison import mcnemar_p
 from training.evaluation.label_errors import reduced
 from training.evaluation.metrics import wilson_interval
 
-SAME = {"rel": 0, "abs": 1e-12}
-
 
 def old_wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     share, z2 = successes / trials, NormalDist().inv_cdf(0.975) ** 2
@@ -39,12 +37,14 @@ def old_reduced(features: np.ndarray, count: int) -> np.ndarray:
 @pytest.mark.parametrize("trials", [1, 2, 10, 250, 4000])
 def test_the_interval_of_a_share_is_what_it_was(trials: int) -> None:
     for successes in {0, 1, trials // 3, trials // 2, trials - 1, trials}:
-        assert wilson_interval(successes, trials) == pytest.approx(old_wilson_interval(successes, trials), **SAME)
+        assert wilson_interval(successes, trials) == pytest.approx(
+            old_wilson_interval(successes, trials), rel=0, abs=1e-12
+        )
 
 
 @pytest.mark.parametrize(("num_gained", "num_lost"), [(0, 0), (0, 1), (3, 3), (9, 2), (2, 9), (40, 61), (500, 430)])
 def test_the_p_of_two_versions_is_what_it_was(num_gained: int, num_lost: int) -> None:
-    assert mcnemar_p(num_gained, num_lost) == pytest.approx(old_mcnemar_p(num_gained, num_lost), **SAME)
+    assert mcnemar_p(num_gained, num_lost) == pytest.approx(old_mcnemar_p(num_gained, num_lost), rel=0, abs=1e-12)
 
 
 def test_features_are_reduced_to_what_they_were() -> None:

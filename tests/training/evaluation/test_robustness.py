@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def test_the_same_picture_gets_the_same_noise(pixels: np.ndarray) -> None:
 
 
 def test_the_sweep_says_what_each_corruption_costs(pixels: np.ndarray) -> None:
-    def is_bright(change):
+    def is_bright(change: Any) -> Any:
         return np.array([int(change(pixels, i).mean() > 100) for i in range(4)])
 
     robustness = sweep(is_bright, np.ones(4, dtype=int))

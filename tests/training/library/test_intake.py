@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,9 +133,9 @@ def test_the_order_of_the_report_is_that_of_the_files(recognizer: Recognizer, tm
 
 
 def test_what_was_taken_stays_when_the_caller_stops_half_way(recognizer: Recognizer) -> None:
-    members = [Member(f"{number}.png", "circle", lambda n=number: encoded(draw("circle", n))) for number in range(5)]
+    members = [Member(f"{number}.png", "circle", partial(encoded, draw("circle", number))) for number in range(5)]
 
-    lines = add_pictures(recognizer, members, None)
+    lines: Any = add_pictures(recognizer, members, None)
     next(lines), next(lines)
     lines.close()
 
@@ -228,7 +230,7 @@ def test_only_some_pictures_are_held_in_memory_at_a_time(recognizer: Recognizer)
         read += 1
         return encoded(draw("circle", read))
 
-    lines = add_pictures(recognizer, (Member(f"{n}.png", "circle", count) for n in range(200)), None)
+    lines: Any = add_pictures(recognizer, (Member(f"{n}.png", "circle", count) for n in range(200)), None)
     next(lines)
     time.sleep(0.2)
     lines.close()

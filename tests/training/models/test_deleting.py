@@ -27,7 +27,9 @@ PREDICTION: dict[str, Any] = {"label": "circle", "probability": 0.9, "scores": [
 
 
 @pytest.fixture
-def fill(add_pictures, make_version) -> Callable[[Recognizer], None]:
+def fill(
+    add_pictures: Callable[..., list[Picture]], make_version: Callable[[Recognizer], ModelVersion]
+) -> Callable[[Recognizer], None]:
     """Gives a recognizer everything it can have."""
 
     def fill(recognizer: Recognizer) -> None:
@@ -59,7 +61,7 @@ def vars_of(version: ModelVersion) -> dict[str, Any]:
 
 def at_once(*actions: Callable[[], object]) -> list[type[Exception]]:
     """Begins actions at the same moment; returns what they raised."""
-    start, raised = threading.Barrier(len(actions)), []
+    start, raised = threading.Barrier(len(actions)), list[type[Exception]]()
 
     def act(action: Callable[[], object]) -> None:
         start.wait()
@@ -80,14 +82,16 @@ def files_of(data_dir: Path) -> set[Path]:
 
 
 @pytest.fixture
-def commits(django_capture_on_commit_callbacks):
+def commits(django_capture_on_commit_callbacks: Any) -> Any:
     """What waits for the commit is done at the end of each block, as outside of a test."""
     return django_capture_on_commit_callbacks
 
 
 # --- versions
 @pytest.mark.usefixtures("_either_store")
-def test_a_version_goes_with_its_answers_and_files_and_its_run_stays(recognizer, make_version, commits):
+def test_a_version_goes_with_its_answers_and_files_and_its_run_stays(
+    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion], commits: Any
+) -> None:
     version = make_version(recognizer)
     version.predictions.create(**PREDICTION)
     name = f"{version.folder}/network.h5"
@@ -103,7 +107,9 @@ def test_a_version_goes_with_its_answers_and_files_and_its_run_stays(recognizer,
     assert not storage.local_path(name).exists()
 
 
-def test_a_version_takes_the_looks_inside_it_along(recognizer, make_version, commits):
+def test_a_version_takes_the_looks_inside_it_along(
+    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion], commits: Any
+) -> None:
     version = make_version(recognizer)
     job = version.jobs.create(recognizer=recognizer, kind="inspection")
     storage.keep_bytes(b"drawn", f"{job.folder}/1-input.png")
@@ -115,7 +121,7 @@ def test_a_version_takes_the_looks_inside_it_along(recognizer, make_version, com
     assert list(storage.files_below("jobs")) == []
 
 
-def test_the_version_in_use_is_not_deleted(version):
+def test_the_version_in_use_is_not_deleted(version: ModelVersion) -> None:
     with pytest.raises(StillInUse) as refusal:
         version.remove()
 
@@ -123,7 +129,9 @@ def test_the_version_in_use_is_not_deleted(version):
     version.files.check_h5()
 
 
-def test_it_is_the_row_that_says_whether_a_version_is_in_use(recognizer, make_version):
+def test_it_is_the_row_that_says_whether_a_version_is_in_use(
+    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+) -> None:
     seen_before = make_version(recognizer)
     ModelVersion.objects.update(is_active=True)
 
@@ -132,7 +140,9 @@ def test_it_is_the_row_that_says_whether_a_version_is_in_use(recognizer, make_ve
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_a_publish_and_a_deletion_at_the_same_moment_one_wins(version, make_version, monkeypatch):
+def test_of_a_publish_and_a_deletion_at_the_same_moment_one_wins(
+    version: ModelVersion, make_version: Callable[[Recognizer], ModelVersion], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(VersionFiles, "verify", lambda files: None)  # takes long; the transactions are to collide
     for _ in range(10):
         other = make_version(version.recognizer)
@@ -144,7 +154,9 @@ def test_of_a_publish_and_a_deletion_at_the_same_moment_one_wins(version, make_v
         assert version.recognizer.versions.active().files.h5.exists()
 
 
-def test_the_history_does_not_lead_back_to_a_deleted_version(recognizer, make_version, commits):
+def test_the_history_does_not_lead_back_to_a_deleted_version(
+    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion], commits: Any
+) -> None:
     first, second, third = (make_version(recognizer) for _ in range(3))
     for version in (first, second, third):
         version.publish(None)
@@ -155,7 +167,9 @@ def test_the_history_does_not_lead_back_to_a_deleted_version(recognizer, make_ve
     assert version_before(recognizer) == first
 
 
-def test_no_version_gets_the_number_of_a_deleted_one(recognizer, make_version):
+def test_no_version_gets_the_number_of_a_deleted_one(
+    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+) -> None:
     first, second = make_version(recognizer), make_version(recognizer)
     second.remove()
     run = recognizer.runs.create(config={}, state="evaluating", lease=1, heartbeat=timezone.now())
@@ -166,7 +180,13 @@ def test_no_version_gets_the_number_of_a_deleted_one(recognizer, make_version):
     assert third.number == 3
 
 
-def test_a_file_that_cannot_be_removed_is_left_to_the_cleaning(recognizer, make_version, commits, monkeypatch, caplog):
+def test_a_file_that_cannot_be_removed_is_left_to_the_cleaning(
+    recognizer: Recognizer,
+    make_version: Callable[[Recognizer], ModelVersion],
+    commits: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def refuse(*args: object, **options: object) -> None:
         raise PermissionError("not yours")
 
@@ -182,7 +202,9 @@ def test_a_file_that_cannot_be_removed_is_left_to_the_cleaning(recognizer, make_
 
 
 # --- recognizers
-def test_no_file_of_a_recognizer_is_left_behind(fill, settings, commits):
+def test_no_file_of_a_recognizer_is_left_behind(
+    fill: Callable[[Recognizer], None], settings: Any, commits: Any
+) -> None:
     kept = Recognizer.objects.create(slug="kept", name_en="Kept")
     fill(kept)
     before = files_of(settings.DATA_DIR)
@@ -206,7 +228,7 @@ def test_no_file_of_a_recognizer_is_left_behind(fill, settings, commits):
 
 
 @pytest.mark.usefixtures("_in_s3")
-def test_no_file_of_a_recognizer_is_left_in_s3(fill, settings, commits):
+def test_no_file_of_a_recognizer_is_left_in_s3(fill: Callable[[Recognizer], None], settings: Any, commits: Any) -> None:
     recognizer = Recognizer.objects.create(slug="gone", name_en="Gone", is_public=False)
     fill(recognizer)
     assert recognizer.pictures.first().path.exists()
@@ -218,7 +240,7 @@ def test_no_file_of_a_recognizer_is_left_in_s3(fill, settings, commits):
     assert files_of(settings.DATA_DIR / "cache") == set()
 
 
-def test_a_recognizer_that_visitors_use_is_not_deleted(recognizer, version):
+def test_a_recognizer_that_visitors_use_is_not_deleted(recognizer: Recognizer, version: ModelVersion) -> None:
     with pytest.raises(StillInUse, match="Visitors use it"):
         recognizer.remove()
 
@@ -226,7 +248,7 @@ def test_a_recognizer_that_visitors_use_is_not_deleted(recognizer, version):
 
 
 @pytest.mark.parametrize("state", ["queued", "preparing", "training", "evaluating"])
-def test_a_recognizer_with_a_run_that_waits_or_works_is_not_deleted(state, recognizer):
+def test_a_recognizer_with_a_run_that_waits_or_works_is_not_deleted(state: str, recognizer: Recognizer) -> None:
     run = recognizer.runs.create(config={}, state=state, lease=1, heartbeat=timezone.now())
 
     with pytest.raises(StillInUse, match=f"Cancel run {run.pk} first"):
@@ -235,7 +257,9 @@ def test_a_recognizer_with_a_run_that_waits_or_works_is_not_deleted(state, recog
     assert Recognizer.objects.exists()
 
 
-def test_a_recognizer_for_staff_only_is_deleted_with_its_version_in_use(recognizer, version):
+def test_a_recognizer_for_staff_only_is_deleted_with_its_version_in_use(
+    recognizer: Recognizer, version: ModelVersion
+) -> None:
     Recognizer.objects.update(is_public=False)
 
     recognizer.remove()
@@ -243,7 +267,9 @@ def test_a_recognizer_for_staff_only_is_deleted_with_its_version_in_use(recogniz
     assert not Recognizer.objects.exists()
 
 
-def test_files_stay_where_the_deletion_was_undone(recognizer, add_pictures, commits):
+def test_files_stay_where_the_deletion_was_undone(
+    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]], commits: Any
+) -> None:
     (picture,) = add_pictures(recognizer)
     recognizer.runs.create(config={})
 

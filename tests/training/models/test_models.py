@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from training.artifacts.files import sha256_of
 from training.artifacts.version_files import H5_NAME, SERVING_MODEL_NAMES
 from training.config import TrainingConfig
 from training.errors import BrokenArtifact, LeaseLost, NotPublishable, TrainerDied, TrainingError, UnknownRecognizer
+from training.evaluation.epochs import EpochResult
 from training.models import Label, ModelVersion, Picture, Recognizer, TrainingRun
 from training.models.versions import roll_back, version_before
 
@@ -37,10 +37,9 @@ def seen_by_another(run: TrainingRun) -> TrainingRun:
     return TrainingRun.objects.get(pk=run.pk)
 
 
-def epoch(number: int, seconds: float = 10) -> SimpleNamespace:
-    """What the trainer's EpochResult holds; that one's module imports Keras."""
+def epoch(number: int, seconds: float = 10) -> EpochResult:
     figures = {"loss": 0.5, "accuracy": 0.8, "val_loss": 0.6, "val_accuracy": 0.7}
-    return SimpleNamespace(number=number, seconds=seconds, learning_rate=0.001, pictures_per_second=100.0, **figures)
+    return EpochResult(number=number, seconds=seconds, learning_rate=0.001, pictures_per_second=100.0, **figures)
 
 
 def version_of(run: TrainingRun) -> ModelVersion:

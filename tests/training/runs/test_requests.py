@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from training.config import TrainingConfig
-from training.config.presets import PRESETS, preset_config
+from training.config.presets import MIRRORING, PRESETS, preset_config, without_mirroring
 from training.errors import WrongConfig
 from training.models import Recognizer
-from training.runs.requests import MIRRORING, RunRequest, without_mirroring
+from training.runs.requests import RunRequest
 
 
 def test_without_a_preset_the_network_has_its_own_defaults(recognizer: Recognizer) -> None:

@@ -88,7 +88,7 @@ def _listed(folder: str) -> list[storage.StoredFile]:
 
 
 # --- the rules
-def test_a_rule_that_fails_is_named_and_stops_no_other(caplog):
+def test_a_rule_that_fails_is_named_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> Removed:
         raise OSError("the disk is on fire")
 
@@ -98,14 +98,19 @@ def test_a_rule_that_fails_is_named_and_stops_no_other(caplog):
     assert "the disk is on fire" in caplog.text
 
 
-def test_every_rule_finds_nothing_in_an_empty_installation():
+def test_every_rule_finds_nothing_in_an_empty_installation() -> None:
     assert set(retention.follow(retention.RULES).values()) == {Removed()}
 
 
 @pytest.mark.usefixtures("_either_store")
 def test_what_is_in_use_outlives_every_rule(
-    recognizer, make_version, add_pictures, make_run, make_checkpoint, in_two_days
-):
+    recognizer: Recognizer,
+    make_version: Callable[[Recognizer], ModelVersion],
+    add_pictures: Callable[..., list[Picture]],
+    make_run: Callable[..., TrainingRun],
+    make_checkpoint: Callable[[TrainingRun], Checkpoint],
+    in_two_days: Callable[[], None],
+) -> None:
     version = make_version(recognizer)
     storage.keep_bytes(b"H5", f"{version.folder}/network.h5")
     storage.keep_bytes(b"zip", "imports/1.zip")
@@ -121,7 +126,7 @@ def test_what_is_in_use_outlives_every_rule(
 
 
 @pytest.mark.usefixtures("_either_store")
-def test_what_has_just_been_stored_waits_for_its_row():
+def test_what_has_just_been_stored_waits_for_its_row() -> None:
     names = {"pictures/1/aa/aa.webp", "versions/1/7-1/network.h5", "imports/1.zip"}
     for name in names:
         storage.keep_bytes(b"new", name)
@@ -134,7 +139,9 @@ def test_what_has_just_been_stored_waits_for_its_row():
 # --- checkpoints
 @pytest.mark.usefixtures("_either_store")
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.CANCELLED])
-def test_a_run_that_has_ended_well_or_was_cancelled_keeps_no_checkpoint(state, make_run, make_checkpoint):
+def test_a_run_that_has_ended_well_or_was_cancelled_keeps_no_checkpoint(
+    state: str, make_run: Callable[..., TrainingRun], make_checkpoint: Callable[[TrainingRun], Checkpoint]
+) -> None:
     make_checkpoint(make_run(state))
 
     removed = retention.remove_checkpoints()
@@ -144,7 +151,9 @@ def test_a_run_that_has_ended_well_or_was_cancelled_keeps_no_checkpoint(state, m
     assert stored() == set()
 
 
-def test_a_failed_run_can_go_on_for_two_weeks(make_run, make_checkpoint):
+def test_a_failed_run_can_go_on_for_two_weeks(
+    make_run: Callable[..., TrainingRun], make_checkpoint: Callable[[TrainingRun], Checkpoint]
+) -> None:
     late, soon = make_run(State.FAILED, ended=timedelta(days=15)), make_run(State.FAILED, ended=timedelta(days=13))
     for run in (late, soon):
         make_checkpoint(run)
@@ -157,7 +166,12 @@ def test_a_failed_run_can_go_on_for_two_weeks(make_run, make_checkpoint):
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.TRAINING])
-def test_a_run_that_goes_on_keeps_its_checkpoints(state, make_run, make_checkpoint, in_two_days):
+def test_a_run_that_goes_on_keeps_its_checkpoints(
+    state: str,
+    make_run: Callable[..., TrainingRun],
+    make_checkpoint: Callable[[TrainingRun], Checkpoint],
+    in_two_days: Callable[[], None],
+) -> None:
     make_checkpoint(make_run(state))
     in_two_days()
 
@@ -165,7 +179,11 @@ def test_a_run_that_goes_on_keeps_its_checkpoints(state, make_run, make_checkpoi
     assert len(stored()) == 2
 
 
-def test_the_checkpoints_of_a_run_that_is_gone_go_after_a_day(make_run, make_checkpoint, in_two_days):
+def test_the_checkpoints_of_a_run_that_is_gone_go_after_a_day(
+    make_run: Callable[..., TrainingRun],
+    make_checkpoint: Callable[[TrainingRun], Checkpoint],
+    in_two_days: Callable[[], None],
+) -> None:
     run = make_run(State.FAILED)
     make_checkpoint(run)
     run.delete()
@@ -177,7 +195,11 @@ def test_the_checkpoints_of_a_run_that_is_gone_go_after_a_day(make_run, make_che
 
 
 @pytest.mark.usefixtures("_either_store")
-def test_a_checkpoint_without_a_row_goes_after_a_day(make_run, make_checkpoint, in_two_days):
+def test_a_checkpoint_without_a_row_goes_after_a_day(
+    make_run: Callable[..., TrainingRun],
+    make_checkpoint: Callable[[TrainingRun], Checkpoint],
+    in_two_days: Callable[[], None],
+) -> None:
     run = make_run(State.TRAINING)
     make_checkpoint(run)
     storage.keep_bytes(b"cut off", f"{run.folder}/1-2-0.npz")
@@ -190,7 +212,12 @@ def test_a_checkpoint_without_a_row_goes_after_a_day(make_run, make_checkpoint, 
 
 # --- files that no row names
 @pytest.mark.usefixtures("_either_store")
-def test_files_without_a_row_go_after_a_day(recognizer, add_pictures, make_version, in_two_days):
+def test_files_without_a_row_go_after_a_day(
+    recognizer: Recognizer,
+    add_pictures: Callable[..., list[Picture]],
+    make_version: Callable[[Recognizer], ModelVersion],
+    in_two_days: Callable[[], None],
+) -> None:
     add_pictures(recognizer, count=2)
     Picture.objects.first().delete()
     storage.keep_bytes(b"H5", f"versions/{recognizer.pk}/99-1/network.h5")
@@ -208,7 +235,9 @@ def test_files_without_a_row_go_after_a_day(recognizer, add_pictures, make_versi
 
 
 @pytest.mark.parametrize("state", PictureImport.State.values)
-def test_a_zip_stays_until_its_import_has_ended(state, recognizer, in_two_days):
+def test_a_zip_stays_until_its_import_has_ended(
+    state: str, recognizer: Recognizer, in_two_days: Callable[[], None]
+) -> None:
     storage.keep_bytes(b"zip", "imports/1.zip")
     times = {"heartbeat": timezone.now(), "ended_at": timezone.now() if state in PictureImport.ENDED else None}
     recognizer.imports.create(name="birds.zip", archive="imports/1.zip", state=state, **times)
@@ -220,7 +249,7 @@ def test_a_zip_stays_until_its_import_has_ended(state, recognizer, in_two_days):
 
 
 @pytest.mark.usefixtures("_either_store")
-def test_a_file_that_was_stored_anew_meanwhile_stays():
+def test_a_file_that_was_stored_anew_meanwhile_stays() -> None:
     storage.keep_bytes(b"again", "pictures/1/aa/aa.webp")
 
     assert not storage.forget_older("pictures/1/aa/aa.webp", timezone.now() - timedelta(days=1))
@@ -228,12 +257,12 @@ def test_a_file_that_was_stored_anew_meanwhile_stays():
 
 
 @pytest.mark.usefixtures("_either_store")
-def test_a_file_that_another_cleaning_has_removed_is_no_error():
+def test_a_file_that_another_cleaning_has_removed_is_no_error() -> None:
     assert not storage.forget_older("pictures/1/aa/aa.webp", timezone.now())
 
 
 @pytest.mark.usefixtures("_in_s3")
-def test_a_listing_of_s3_has_our_names_and_nothing_of_a_namesake(s3_address):  # noqa: F811
+def test_a_listing_of_s3_has_our_names_and_nothing_of_a_namesake(s3_address: Any) -> None:  # noqa: F811
     storage.keep_bytes(b"one", "pictures/1/aa/aa.webp")
     storage.keep_bytes(b"twelve", "pictures/12/aa/aa.webp")
 
@@ -245,7 +274,9 @@ def test_a_listing_of_s3_has_our_names_and_nothing_of_a_namesake(s3_address):  #
 
 
 # --- this machine's folders
-def test_the_work_folder_of_a_killed_run_goes_after_an_hour(settings, make_run):
+def test_the_work_folder_of_a_killed_run_goes_after_an_hour(
+    settings: Any, make_run: Callable[..., TrainingRun]
+) -> None:
     run = make_run(State.FAILED)
     output = make_file(settings.DATA_DIR / f"runs/{run.pk}-1/output.txt", age=2 * HOUR, size=10)
 
@@ -260,7 +291,9 @@ def test_the_work_folder_of_a_killed_run_goes_after_an_hour(settings, make_run):
     [(1, 0, True), (2, 0, False), (1, 2, True)],
     ids=["mine", "older", "long silent"],
 )
-def test_the_work_folder_of_a_run_that_works_stays(lease, silent_hours, stays, settings, make_run):
+def test_the_work_folder_of_a_run_that_works_stays(
+    lease: Any, silent_hours: Any, stays: Any, settings: Any, make_run: Callable[..., TrainingRun]
+) -> None:
     run = make_run(State.TRAINING)
     TrainingRun.objects.update(lease=lease, heartbeat=timezone.now() - timedelta(hours=silent_hours))
     folder = make_file(settings.DATA_DIR / f"runs/{run.pk}-1/output.txt", age=0).parent
@@ -271,7 +304,9 @@ def test_the_work_folder_of_a_run_that_works_stays(lease, silent_hours, stays, s
     assert folder.exists() == stays
 
 
-def test_the_work_folder_of_a_run_that_has_just_ended_is_left_to_its_worker(settings, make_run):
+def test_the_work_folder_of_a_run_that_has_just_ended_is_left_to_its_worker(
+    settings: Any, make_run: Callable[..., TrainingRun]
+) -> None:
     run = make_run(State.SUCCEEDED)
     TrainingRun.objects.update(heartbeat=timezone.now())
     folder = make_file(settings.DATA_DIR / f"runs/{run.pk}-1/output.txt", age=0).parent
@@ -285,7 +320,7 @@ def test_the_work_folder_of_a_run_that_has_just_ended_is_left_to_its_worker(sett
 @pytest.mark.parametrize(
     "place", ["incoming/tmpabc", "tmp/upload.zip", "cache/pixels/a.tmp", "cache/files/pictures/a.tmp"]
 )
-def test_what_was_written_half_goes_after_a_day(place, settings):
+def test_what_was_written_half_goes_after_a_day(place: Any, settings: Any) -> None:
     settings.FILE_UPLOAD_TEMP_DIR = settings.DATA_DIR / "tmp"
     settings.FILE_UPLOAD_TEMP_DIR.mkdir()
     old = make_file(settings.DATA_DIR / place, age=2 * DAY)
@@ -296,7 +331,7 @@ def test_what_was_written_half_goes_after_a_day(place, settings):
     assert not old.exists()
 
 
-def test_a_pixel_cache_goes_when_it_was_of_no_use_for_two_weeks(settings):
+def test_a_pixel_cache_goes_when_it_was_of_no_use_for_two_weeks(settings: Any) -> None:
     pixels = settings.DATA_DIR / "cache" / "pixels"
     make_file(pixels / "old.npy", age=15 * DAY)
     make_file(pixels / "used.npy", age=13 * DAY)
@@ -305,7 +340,7 @@ def test_a_pixel_cache_goes_when_it_was_of_no_use_for_two_weeks(settings):
     assert [each.name for each in pixels.iterdir()] == ["used.npy"]
 
 
-def test_of_too_many_pixel_caches_the_longest_unused_go(settings, monkeypatch):
+def test_of_too_many_pixel_caches_the_longest_unused_go(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "MAX_PIXEL_CACHE_BYTES", 25)
     pixels = settings.DATA_DIR / "cache" / "pixels"
     for days in (2, 3, 4, 5):
@@ -315,7 +350,7 @@ def test_of_too_many_pixel_caches_the_longest_unused_go(settings, monkeypatch):
     assert sorted(each.name for each in pixels.iterdir()) == ["2.npy", "3.npy"]
 
 
-def test_pixel_caches_of_today_stay_however_large(settings, monkeypatch):
+def test_pixel_caches_of_today_stay_however_large(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "MAX_PIXEL_CACHE_BYTES", 5)
     make_file(settings.DATA_DIR / "cache" / "pixels" / "a.npy", age=HOUR, size=10)
 
@@ -323,7 +358,7 @@ def test_pixel_caches_of_today_stay_however_large(settings, monkeypatch):
 
 
 @pytest.mark.usefixtures("_in_s3")
-def test_a_copy_from_s3_stays_as_long_as_it_is_used():
+def test_a_copy_from_s3_stays_as_long_as_it_is_used() -> None:
     for name in ("used", "unused"):
         storage.keep_bytes(b"pixels", f"pictures/1/{name}")
         _age(storage.local_path(f"pictures/1/{name}"), 15 * DAY)
@@ -339,7 +374,7 @@ def _age(path: Path, seconds: float) -> None:
 
 
 # --- rows
-def test_a_worker_that_was_not_seen_for_a_day_is_forgotten():
+def test_a_worker_that_was_not_seen_for_a_day_is_forgotten() -> None:
     facts: dict[str, Any] = {"host": "gpu1", "device": "CPU", "num_cores": 2, "memory_bytes": 1}
     for hours in (23, 25):
         at = timezone.now() - timedelta(hours=hours)
@@ -367,7 +402,9 @@ def make_job(recognizer: Recognizer) -> Callable[..., Job]:
 
 
 @pytest.mark.usefixtures("_either_store")
-def test_a_job_that_ended_long_ago_goes_with_its_files(make_job, django_capture_on_commit_callbacks):
+def test_a_job_that_ended_long_ago_goes_with_its_files(
+    make_job: Callable[..., Job], django_capture_on_commit_callbacks: Any
+) -> None:
     make_job()
     young, working = make_job(ended=timedelta(days=6)), make_job(state="working")
 
@@ -378,7 +415,7 @@ def test_a_job_that_ended_long_ago_goes_with_its_files(make_job, django_capture_
     assert {file.name for file in _listed("jobs")} == {f"{job.folder}/1-input.png" for job in (young, working)}
 
 
-def test_the_newest_review_of_a_recognizer_stays(make_job):
+def test_the_newest_review_of_a_recognizer_stays(make_job: Callable[..., Job]) -> None:
     _, newest, _ = make_job("review"), make_job("review"), make_job("review", "failed")
 
     assert retention.remove_old_jobs().count == 2
@@ -387,7 +424,9 @@ def test_the_newest_review_of_a_recognizer_stays(make_job):
 
 
 @pytest.mark.usefixtures("_either_store")
-def test_files_of_a_job_without_a_row_go_after_a_day(make_job, in_two_days):
+def test_files_of_a_job_without_a_row_go_after_a_day(
+    make_job: Callable[..., Job], in_two_days: Callable[[], None]
+) -> None:
     kept = make_job(ended=timedelta())
     storage.keep_bytes(b"drawn", "jobs/999/1-input.png")
     assert retention.remove_files_of_jobs() == Removed()
@@ -398,7 +437,7 @@ def test_files_of_a_job_without_a_row_go_after_a_day(make_job, in_two_days):
     assert [file.name for file in _listed("jobs")] == [f"{kept.folder}/1-input.png"]
 
 
-def test_the_work_folder_of_a_job_is_left_to_it_while_it_lives(make_job, settings):
+def test_the_work_folder_of_a_job_is_left_to_it_while_it_lives(make_job: Callable[..., Job], settings: Any) -> None:
     working = make_job(state="working")
     files = [
         make_file(Path(settings.DATA_DIR) / f"jobs/{name}/output.txt", age=0) for name in (f"{working.pk}-0", "7-1")

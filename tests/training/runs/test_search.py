@@ -412,6 +412,7 @@ def test_a_search_ends_with_a_version_of_the_best_combination(
     search.move_on()
     search.refresh_from_db()
     final = search.final_run
+    assert final is not None
     final.claim("host:1")
 
     training_run.train_run(final)

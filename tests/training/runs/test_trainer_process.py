@@ -21,6 +21,7 @@ from training.errors import LeaseLost
 from training.library.manifests import manifest_of_run
 from training.models import Checkpoint, Recognizer, TrainingRun
 from training.runs import trainer_process, training_run
+from training.runs.failure_reasons import LOST_ITS_DATABASE, LOST_ITS_LEASE
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +88,7 @@ def test_an_error_ends_the_run_with_its_sentence_and_the_log(run: TrainingRun, m
 def test_who_lost_its_lease_leaves_the_row_alone(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_run, "train_run", training_that(raiser(LeaseLost("Gone."))))
 
-    assert trainer_process.main("run", run.pk, run.lease, os.getppid()) == trainer_process.LOST_ITS_LEASE
+    assert trainer_process.main("run", run.pk, run.lease, os.getppid()) == LOST_ITS_LEASE
 
     run.refresh_from_db()
     assert run.state == TrainingRun.State.PREPARING
@@ -110,7 +111,7 @@ def test_a_database_that_stays_away_leaves_the_run_to_whoever_takes_it_up(
 ) -> None:
     monkeypatch.setattr(training_run, "train_run", training_that(raiser(OperationalError("gone away"))))
 
-    assert trainer_process.main("run", run.pk, run.lease, os.getppid()) == trainer_process.LOST_ITS_DATABASE
+    assert trainer_process.main("run", run.pk, run.lease, os.getppid()) == LOST_ITS_DATABASE
 
     run.refresh_from_db()
     assert run.state == TrainingRun.State.PREPARING
@@ -201,4 +202,4 @@ def test_the_pulse_keeps_the_log_in_the_row_and_ends_a_process_that_lost_its_lea
         time.sleep(0.02)
     run.requeue()
 
-    assert process.wait(20) == trainer_process.LOST_ITS_LEASE
+    assert process.wait(20) == LOST_ITS_LEASE

@@ -121,7 +121,7 @@ def test_what_goes_wrong_on_a_disk_with_room_is_not_called_full(
     monkeypatch.setattr(conversion, "_convert", Mock(side_effect=RuntimeError("unknown layer")))
 
     with pytest.raises(RuntimeError, match="unknown layer"):
-        conversion.make_serving_model(build(), tmp_path, PIXELS, PIXELS)
+        conversion.make_serving_model(build(), tmp_path, PIXELS, PIXELS.astype(np.float32))
 
 
 def test_a_network_that_answers_not_a_number_has_no_serving_model(tmp_path: Path) -> None:

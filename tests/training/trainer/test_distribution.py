@@ -93,7 +93,7 @@ def stopped_and_gone_on_with(manifest: Manifest, config: TrainingConfig, count: 
     from training.trainer import callbacks, train
 
     callbacks.CHECKPOINT_SECONDS = 0
-    train.prepare_device = lambda precision: Device("cpu", "CPU", count=count)
+    train.__dict__["prepare_device"] = lambda precision: Device("cpu", "CPU", count=count)
     report, folder = Kept(), Path(manifest.root)
     report.stop_at = (1, 3)
     with pytest.raises(Stopped):

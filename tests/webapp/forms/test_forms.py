@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone, translation
@@ -12,14 +14,14 @@ from django.utils import timezone, translation
 from training.config import TrainingConfig
 from training.config.choices import NETWORKS
 from training.errors import WrongConfig
-from training.models import TrainingRun
+from training.models import Picture, Recognizer, TrainingRun
 from training.runs.requests import RunRequest
 from webapp.forms.training import TrainingForm
 from webapp.presenters import setting_names
 from webapp.templatetags.figures import duration_of
 
 
-def test_every_setting_and_network_has_a_name():
+def test_every_setting_and_network_has_a_name() -> None:
     assert {each.name for each in fields(TrainingConfig)} <= set(setting_names.SETTINGS)
     assert set(NETWORKS) == set(setting_names.NETWORKS)
 
@@ -33,35 +35,35 @@ def test_every_setting_and_network_has_a_name():
         ("Put mobilenet_v2_image_size.h5 there.", "Put mobilenet_v2_image_size.h5 there."),
     ],
 )
-def test_an_error_calls_settings_what_the_form_calls_them(sentence, said):
+def test_an_error_calls_settings_what_the_form_calls_them(sentence: Any, said: Any) -> None:
     assert setting_names.in_words(sentence) == said
 
 
-def test_an_error_calls_settings_what_the_form_calls_them_in_chinese():
+def test_an_error_calls_settings_what_the_form_calls_them_in_chinese() -> None:
     with translation.override("zh-hans"):
         error = str(WrongConfig("%(name)s is “%(value)s”; expected %(expected)s.", name="epochs", value=0, expected=1))
         assert setting_names.in_words(error) == "“轮数” 为“0”，应为 1。"
 
 
 @pytest.fixture
-def trainable(recognizer, add_pictures):
+def trainable(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Any:
     add_pictures(recognizer, label="circle", count=5)
     add_pictures(recognizer, label="square", count=5)
     return recognizer
 
 
-def request_for(recognizer, network, **settings):
+def request_for(recognizer: Recognizer, network: Any, **settings: Any) -> Any:
     return RunRequest.of(recognizer, network=network, settings=settings)
 
 
-def sent_by(form, **changes):
+def sent_by(form: Any, **changes: Any) -> Any:
     """What a browser without scripts sends back: every field that is on the page."""
     return {field.name: field.value() for field in form} | changes
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_form_asks_once_for_everything_a_network_uses(recognizer, network):
+def test_a_form_asks_once_for_everything_a_network_uses(recognizer: Recognizer, network: Any) -> None:
     form = TrainingForm(recognizer=recognizer, start=request_for(recognizer, network))
 
     asked = [setting.field.name for _title, settings in form.groups() for setting in settings]
@@ -71,7 +73,7 @@ def test_a_form_asks_once_for_everything_a_network_uses(recognizer, network):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_form_sent_back_untouched_gives_the_networks_defaults(trainable, network):
+def test_a_form_sent_back_untouched_gives_the_networks_defaults(trainable: Any, network: Any) -> None:
     start = request_for(trainable, network)
     untouched = TrainingForm(recognizer=trainable, start=start)
 
@@ -82,7 +84,7 @@ def test_a_form_sent_back_untouched_gives_the_networks_defaults(trainable, netwo
 
 
 @pytest.mark.django_db
-def test_a_form_whose_network_is_open_asks_only_for_what_the_race_keeps(trainable):
+def test_a_form_whose_network_is_open_asks_only_for_what_the_race_keeps(trainable: Any) -> None:
     start = RunRequest.of(trainable, preset="quick")
     untouched = TrainingForm(recognizer=trainable, start=start)
 
@@ -94,7 +96,7 @@ def test_a_form_whose_network_is_open_asks_only_for_what_the_race_keeps(trainabl
 
 
 @pytest.mark.django_db
-def test_what_means_nothing_beside_the_others_is_passed_over_however_wrong(trainable):
+def test_what_means_nothing_beside_the_others_is_passed_over_however_wrong(trainable: Any) -> None:
     start = request_for(trainable, "cnn", optimizer="adam", schedule="constant")
     untouched = TrainingForm(recognizer=trainable, start=start)
 
@@ -107,7 +109,7 @@ def test_what_means_nothing_beside_the_others_is_passed_over_however_wrong(train
 
 
 @pytest.mark.django_db
-def test_smoothing_is_forgotten_where_the_loss_knows_none(trainable):
+def test_smoothing_is_forgotten_where_the_loss_knows_none(trainable: Any) -> None:
     start = request_for(trainable, "cnn", label_smoothing=0.1)
     untouched = TrainingForm(recognizer=trainable, start=start)
 
@@ -127,8 +129,8 @@ def test_smoothing_is_forgotten_where_the_loss_knows_none(trainable):
     ],
 )
 def test_an_impossible_combination_is_refused_at_its_field_and_nothing_typed_is_lost(
-    trainable, network, changes, field
-):
+    trainable: Any, network: Any, changes: Any, field: Any
+) -> None:
     start = request_for(trainable, network)
     untouched = TrainingForm(recognizer=trainable, start=start)
 
@@ -139,7 +141,7 @@ def test_an_impossible_combination_is_refused_at_its_field_and_nothing_typed_is_
 
 
 @pytest.mark.django_db
-def test_a_flip_is_refused_at_its_field_where_a_mirrored_picture_shows_something_else(trainable):
+def test_a_flip_is_refused_at_its_field_where_a_mirrored_picture_shows_something_else(trainable: Any) -> None:
     trainable.is_mirror_safe = False
     start = request_for(trainable, "cnn")
     untouched = TrainingForm(recognizer=trainable, start=start)
@@ -151,7 +153,7 @@ def test_a_flip_is_refused_at_its_field_where_a_mirrored_picture_shows_something
 
 
 @pytest.mark.django_db
-def test_a_setting_has_its_unit_its_default_and_when_it_means_something(recognizer):
+def test_a_setting_has_its_unit_its_default_and_when_it_means_something(recognizer: Recognizer) -> None:
     form = TrainingForm(recognizer=recognizer, start=request_for(recognizer, "cnn", image_size=48))
 
     settings = {setting.field.name: setting for _title, settings in form.groups() for setting in settings}
@@ -161,7 +163,7 @@ def test_a_setting_has_its_unit_its_default_and_when_it_means_something(recogniz
     assert json.loads(settings["momentum"].when) == {"optimizer": ["momentum", "nesterov"]}
 
 
-def test_stored_settings_are_said_as_the_form_says_them():
+def test_stored_settings_are_said_as_the_form_says_them() -> None:
     config = TrainingConfig.for_network("mlp", {"hidden_units": (64, 32)}).to_dict()
 
     said = {str(name): str(value) for name, value in setting_names.said(config)}
@@ -174,7 +176,7 @@ def test_stored_settings_are_said_as_the_form_says_them():
 @pytest.mark.parametrize(
     ("seconds", "said"), [(5, "5 s"), (65, "1 min 5 s"), (3 * 3600 + 125, "3 h 2 min"), (None, "")]
 )
-def test_a_duration_is_said_in_its_two_largest_units(seconds, said):
+def test_a_duration_is_said_in_its_two_largest_units(seconds: Any, said: Any) -> None:
     now = timezone.now()
     run = TrainingRun(started_at=now, ended_at=None if seconds is None else now + timedelta(seconds=seconds))
 

@@ -124,8 +124,8 @@ def is_whole(backup: Path) -> bool:
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **pipes)
+    env, pipe = {**os.environ, **environment}, subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
 
 
 def manage(*arguments: object, **environment: str) -> str:

@@ -15,6 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from training import storage
+from training.models import Recognizer
 from training.runs.retention import Removed
 from webapp import tasks
 from webapp.celery import app
@@ -23,7 +24,7 @@ from webapp.operations import cleaning
 pytestmark = pytest.mark.django_db
 
 
-def test_only_expired_sessions_go():
+def test_only_expired_sessions_go() -> None:
     for key, days in (("expired", -1), ("open", 1)):
         Session.objects.create(session_key=key, expire_date=timezone.now() + timedelta(days=days))
 
@@ -31,7 +32,7 @@ def test_only_expired_sessions_go():
     assert Session.objects.get().session_key == "open"
 
 
-def test_logins_are_forgotten_after_a_month():
+def test_logins_are_forgotten_after_a_month() -> None:
     for days in (29, 31):
         attempt = AccessAttempt.objects.create(username=f"{days} days ago", failures_since_start=1)
         login = AccessLog.objects.create(username=f"{days} days ago")
@@ -42,7 +43,7 @@ def test_logins_are_forgotten_after_a_month():
     assert AccessAttempt.objects.get().username == AccessLog.objects.get().username == "29 days ago"
 
 
-def test_the_clock_cleans_up_every_hour_by_the_task_there_is():
+def test_the_clock_cleans_up_every_hour_by_the_task_there_is() -> None:
     (entry,) = [each for each in django_settings.CELERY_BEAT_SCHEDULE.values() if each["task"] == tasks.clean_up.name]
 
     assert entry["schedule"].remaining_estimate(timezone.now()) <= timedelta(hours=1)
@@ -51,7 +52,7 @@ def test_the_clock_cleans_up_every_hour_by_the_task_there_is():
     assert entry["task"] in app.tasks
 
 
-def test_by_hand_every_rule_says_what_it_has_removed(recognizer):
+def test_by_hand_every_rule_says_what_it_has_removed(recognizer: Recognizer) -> None:
     run = recognizer.runs.create(config={}, state="cancelled", ended_at=timezone.now())
     storage.keep_bytes(b"x" * 2048, f"{run.folder}/1-1-0.npz")
     output = StringIO()
@@ -64,7 +65,7 @@ def test_by_hand_every_rule_says_what_it_has_removed(recognizer):
     assert lines["old answers"] == "0 removed"
 
 
-def test_by_hand_a_rule_that_fails_is_named(monkeypatch):
+def test_by_hand_a_rule_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Removed:
         raise OSError
 
@@ -75,7 +76,7 @@ def test_by_hand_a_rule_that_fails_is_named(monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_cleanings_at_once_do_no_harm(recognizer):
+def test_two_cleanings_at_once_do_no_harm(recognizer: Recognizer) -> None:
     for _ in range(20):
         run = recognizer.runs.create(config={}, state="cancelled", ended_at=timezone.now())
         storage.keep_bytes(b"state", f"{run.folder}/1-1-0.npz")

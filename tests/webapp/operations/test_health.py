@@ -4,14 +4,17 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import Client
 
 from classifier.engine import engine
 from tests.webapp.operations.test_embedded_redis import running
+from training.models import ModelVersion
 from webapp.operations import readiness
 from webapp.operations.embedded_redis import socket_url
 
@@ -26,23 +29,23 @@ def _nothing_looked_at() -> None:
 
 
 @pytest.fixture
-def _redis(tmp_path: Path, settings) -> Iterator[None]:
+def _redis(tmp_path: Path, settings: Any) -> Iterator[None]:
     with running(tmp_path):
         settings.REDIS_URL = socket_url(tmp_path)
         yield
 
 
 @pytest.fixture
-def _no_redis(tmp_path: Path, settings) -> None:
+def _no_redis(tmp_path: Path, settings: Any) -> None:
     settings.REDIS_URL = socket_url(tmp_path)
 
 
-def status(client, name: str, **options) -> dict[str, object]:
+def status(client: Client, name: str, **options: Any) -> dict[str, Any]:
     return client.get("/readyz", **options).json()["checks"][name]
 
 
 # --- the process
-def test_health_answers_without_a_query(client, db, django_assert_num_queries):
+def test_health_answers_without_a_query(client: Client, db: None, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         answer = client.get("/healthz")
 
@@ -51,13 +54,15 @@ def test_health_answers_without_a_query(client, db, django_assert_num_queries):
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics"])
-def test_health_only_reads(client, address):
+def test_health_only_reads(client: Client, address: str) -> None:
     assert client.post(address).status_code == 405
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics"])
 @pytest.mark.usefixtures("_no_redis")
-def test_with_https_it_is_still_asked_from_inside(transactional_db, client, settings, address):
+def test_with_https_it_is_still_asked_from_inside(
+    transactional_db: None, client: Client, settings: Any, address: str
+) -> None:
     settings.SECURE_SSL_REDIRECT = True
 
     assert client.get(address).status_code == 200
@@ -65,7 +70,7 @@ def test_with_https_it_is_still_asked_from_inside(transactional_db, client, sett
 
 # --- what it stands on
 @pytest.mark.usefixtures("_redis")
-def test_all_that_works_is_ready(transactional_db, client, version):
+def test_all_that_works_is_ready(transactional_db: None, client: Client, version: ModelVersion) -> None:
     answer = client.get("/readyz")
 
     assert answer.status_code == 200
@@ -76,7 +81,7 @@ def test_all_that_works_is_ready(transactional_db, client, version):
 
 
 @pytest.mark.usefixtures("_no_redis")
-def test_looking_leaves_nothing_behind(transactional_db, client, settings):
+def test_looking_leaves_nothing_behind(transactional_db: None, client: Client, settings: Any) -> None:
     client.get("/readyz")
 
     assert not Session.objects.exists()
@@ -84,7 +89,7 @@ def test_looking_leaves_nothing_behind(transactional_db, client, settings):
 
 
 @pytest.mark.usefixtures("_no_redis")
-def test_without_redis_it_is_degraded_and_answers_200(transactional_db, client):
+def test_without_redis_it_is_degraded_and_answers_200(transactional_db: None, client: Client) -> None:
     answer = client.get("/readyz")
 
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
@@ -92,7 +97,7 @@ def test_without_redis_it_is_degraded_and_answers_200(transactional_db, client):
 
 
 @pytest.mark.usefixtures("_no_redis")
-def test_a_version_that_will_not_open_is_named(transactional_db, client, version):
+def test_a_version_that_will_not_open_is_named(transactional_db: None, client: Client, version: ModelVersion) -> None:
     version.files.serving_model[0].unlink()
 
     answer = client.get("/readyz")
@@ -102,7 +107,9 @@ def test_a_version_that_will_not_open_is_named(transactional_db, client, version
 
 
 @pytest.mark.usefixtures("_no_redis")
-def test_a_store_that_cannot_be_written_fails(transactional_db, client, settings, tmp_path):
+def test_a_store_that_cannot_be_written_fails(
+    transactional_db: None, client: Client, settings: Any, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     settings.MEDIA_ROOT = tmp_path / "file"
 
@@ -110,7 +117,7 @@ def test_a_store_that_cannot_be_written_fails(transactional_db, client, settings
 
 
 @pytest.fixture
-def lock(transactional_db) -> Iterator[BaseDatabaseWrapper]:
+def lock(transactional_db: None) -> Iterator[BaseDatabaseWrapper]:
     """Another connection, in whose transaction the database is locked against writing."""
     other = connection.copy()
     with other.cursor() as cursor:
@@ -122,7 +129,9 @@ def lock(transactional_db) -> Iterator[BaseDatabaseWrapper]:
 
 
 @pytest.mark.usefixtures("_no_redis")
-def test_a_locked_database_fails_in_time_and_is_well_afterwards(client, lock, monkeypatch):
+def test_a_locked_database_fails_in_time_and_is_well_afterwards(
+    client: Client, lock: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.3)
 
     started = time.monotonic()
@@ -137,20 +146,20 @@ def test_a_locked_database_fails_in_time_and_is_well_afterwards(client, lock, mo
 
 
 @pytest.mark.usefixtures("_no_redis")
-def test_a_stranger_reads_no_reasons(transactional_db, client, version):
+def test_a_stranger_reads_no_reasons(transactional_db: None, client: Client, version: ModelVersion) -> None:
     version.files.serving_model[0].unlink()
 
     assert status(client, "versions", headers=NOT_FROM_HERE) == {"status": "failed"}
 
 
 @pytest.mark.usefixtures("_no_redis")
-def test_staff_read_reasons_from_anywhere(transactional_db, staff_client):
+def test_staff_read_reasons_from_anywhere(transactional_db: None, staff_client: Client) -> None:
     assert "Error" in status(staff_client, "redis", headers=NOT_FROM_HERE)["error"]
 
 
 # --- what looking costs
-def test_probes_at_once_look_once():
-    looks = []
+def test_probes_at_once_look_once() -> None:
+    looks: list[None] = []
     check = readiness.Check(lambda: looks.append(time.sleep(0.2)), fresh_seconds=60)
     probes = [threading.Thread(target=lambda: (check.start(), check.result())) for _ in range(10)]
 
@@ -162,10 +171,10 @@ def test_probes_at_once_look_once():
     assert len(looks) == 1
 
 
-def test_who_finds_a_check_hanging_does_not_wait(monkeypatch):
+def test_who_finds_a_check_hanging_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 1)
     release = threading.Event()
-    check = readiness.Check(release.wait, fresh_seconds=0)
+    check = readiness.Check(lambda: [release.wait()].clear(), fresh_seconds=0)
     check.start()
     first = check.result()
 
@@ -180,7 +189,9 @@ def test_who_finds_a_check_hanging_does_not_wait(monkeypatch):
 
 
 @pytest.mark.usefixtures("_no_redis")
-def test_a_version_that_answered_is_not_asked_again_for_a_while(transactional_db, client, version, monkeypatch):
+def test_a_version_that_answered_is_not_asked_again_for_a_while(
+    transactional_db: None, client: Client, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client.get("/readyz")
     monkeypatch.setattr(engine, "check", lambda recognizer: pytest.fail("asked again"))
     readiness.checks["versions"].forget()

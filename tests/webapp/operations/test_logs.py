@@ -61,7 +61,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_every_line_is_one_object(found):
+def test_every_line_is_one_object(found: list[dict[str, Any]]) -> None:
     assert {line["logger"] for line in found} >= {
         *("training", "django.request", "gunicorn.error", "celery.task", "celery.worker", "django.server"),
         *("py.warnings", "webapp.operations.logs"),
@@ -69,20 +69,20 @@ def test_every_line_is_one_object(found):
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in found)
 
 
-def test_a_line_says_when_in_utc_and_carries_what_it_was_given(found):
+def test_a_line_says_when_in_utc_and_carries_what_it_was_given(found: list[dict[str, Any]]) -> None:
     line = found[0]
 
     assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
     assert (line["level"], line["message"], line["run"]) == ("WARNING", "Run 7\nfailed", 7)
 
 
-def test_an_exception_is_one_string(found):
+def test_an_exception_is_one_string(found: list[dict[str, Any]]) -> None:
     line = next(each for each in found if each["logger"] == "django.request")
 
     assert "ZeroDivisionError: division by zero" in line["exception"]
 
 
-def test_errors_that_nobody_caught_are_lines_too(found):
+def test_errors_that_nobody_caught_are_lines_too(found: list[dict[str, Any]]) -> None:
     uncaught = [each["message"] for each in found if each["logger"] == "webapp.operations.logs"]
 
     assert len(uncaught) == 2
@@ -90,13 +90,13 @@ def test_errors_that_nobody_caught_are_lines_too(found):
     assert "KeyError" in uncaught[1]
 
 
-def test_in_debug_no_line_is_written_twice(environment):
+def test_in_debug_no_line_is_written_twice(environment: dict[str, str]) -> None:
     found = lines(logged({**environment, "DEBUG": "true"}))
 
     assert [each["logger"] for each in found].count("django.request") == 1
 
 
-def test_plain_lines_are_for_people(environment):
+def test_plain_lines_are_for_people(environment: dict[str, str]) -> None:
     assert logged({**environment, "LOG_FORMAT": "plain"}).startswith("WARNING training: Run 7\n")
 
 
@@ -128,7 +128,7 @@ def status(port: int, address: str) -> int | None:
         connection.close()
 
 
-def test_the_site_writes_nothing_but_objects(site, port):
+def test_the_site_writes_nothing_but_objects(site: subprocess.Popen[str], port: int) -> None:
     is_there = wait_until(lambda: status(port, "/api/v1/recognizers") == 503)
     site.send_signal(signal.SIGTERM)
     _, errors = site.communicate(timeout=30)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from django.conf import settings
+from django.test import Client
 
 from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME
 from training.evaluation.predictions import Predictions
-from training.models import ModelVersion
+from training.models import ModelVersion, Picture, Recognizer
 
 pytestmark = pytest.mark.django_db
 COMPARE = "/manage/shapes/compare/"
@@ -21,7 +23,7 @@ MakeAnswers = Callable[..., None]
 
 
 @pytest.fixture
-def give_answers(add_pictures) -> MakeAnswers:
+def give_answers(add_pictures: Callable[..., list[Picture]]) -> MakeAnswers:
     """Lets a version have answered the recognizer's pictures, all circles, so many of them wrongly."""
 
     def give(version: ModelVersion, *, wrong: int) -> None:
@@ -41,19 +43,25 @@ def give_answers(add_pictures) -> MakeAnswers:
     return give
 
 
-def text(answer) -> str:
+def text(answer: Any) -> str:
     return " ".join(answer.content.decode().split())
 
 
-def test_comparisons_are_for_staff(client, recognizer):
-    assert client.get(COMPARE).url.startswith("/login/")
+def test_comparisons_are_for_staff(client: Client, recognizer: Recognizer) -> None:
+    assert client.get(COMPARE).headers["Location"].startswith("/login/")
 
 
-def test_a_single_version_has_nothing_to_be_compared_with(staff_client, version):
+def test_a_single_version_has_nothing_to_be_compared_with(staff_client: Client, version: ModelVersion) -> None:
     assert "nothing to compare yet" in text(staff_client.get(COMPARE))
 
 
-def test_a_gain_that_is_more_than_luck_is_called_so(staff_client, recognizer, version, make_version, give_answers):
+def test_a_gain_that_is_more_than_luck_is_called_so(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+    give_answers: MakeAnswers,
+) -> None:
     give_answers(version, wrong=20)
     give_answers(make_version(recognizer), wrong=2)
 
@@ -66,7 +74,13 @@ def test_a_gain_that_is_more_than_luck_is_called_so(staff_client, recognizer, ve
     assert "style=" not in page
 
 
-def test_a_small_difference_may_be_luck(staff_client, recognizer, version, make_version, give_answers):
+def test_a_small_difference_may_be_luck(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+    give_answers: MakeAnswers,
+) -> None:
     give_answers(version, wrong=1)
     give_answers(make_version(recognizer), wrong=3)
 
@@ -76,7 +90,12 @@ def test_a_small_difference_may_be_luck(staff_client, recognizer, version, make_
     assert "\N{MINUS SIGN}6.7 points" in page
 
 
-def test_without_a_choice_the_newest_is_compared_with_the_one_in_use(staff_client, recognizer, version, make_version):
+def test_without_a_choice_the_newest_is_compared_with_the_one_in_use(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     newer = make_version(recognizer)
 
     context = staff_client.get(COMPARE).context
@@ -85,7 +104,12 @@ def test_without_a_choice_the_newest_is_compared_with_the_one_in_use(staff_clien
     assert "very same pictures" in context["verdict"]
 
 
-def test_a_version_without_answers_is_said_to_have_none(staff_client, recognizer, version, make_version):
+def test_a_version_without_answers_is_said_to_have_none(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     make_version(recognizer)
     ModelVersion.objects.filter(pk=version.pk).update(predictions_sha256="")
 
@@ -95,13 +119,23 @@ def test_a_version_without_answers_is_said_to_have_none(staff_client, recognizer
     assert "keeps no answers" in text(answer)
 
 
-def test_a_version_that_is_not_there_cannot_be_compared(staff_client, recognizer, version, make_version):
+def test_a_version_that_is_not_there_cannot_be_compared(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     make_version(recognizer)
 
     assert staff_client.get(f"{COMPARE}?a=1&b=9").status_code == 404
 
 
-def test_the_page_of_another_version_leads_to_the_comparison(staff_client, recognizer, version, make_version):
+def test_the_page_of_another_version_leads_to_the_comparison(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     make_version(recognizer)
 
     page = staff_client.get("/manage/shapes/versions/2/").content.decode()
@@ -110,7 +144,13 @@ def test_the_page_of_another_version_leads_to_the_comparison(staff_client, recog
     assert COMPARE in staff_client.get("/manage/shapes/").content.decode()
 
 
-def test_programs_compare_versions_too(staff_client, recognizer, version, make_version, give_answers):
+def test_programs_compare_versions_too(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+    give_answers: MakeAnswers,
+) -> None:
     give_answers(version, wrong=20)
     give_answers(make_version(recognizer), wrong=2)
 
@@ -121,7 +161,12 @@ def test_programs_compare_versions_too(staff_client, recognizer, version, make_v
     assert answer["classes"][0]["name"] == "circle"
 
 
-def test_programs_read_why_versions_cannot_be_compared(staff_client, recognizer, version, make_version):
+def test_programs_read_why_versions_cannot_be_compared(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     make_version(recognizer)
     ModelVersion.objects.filter(pk=version.pk).update(predictions_sha256="")
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
 
 from training import storage
-from training.models import Job
+from training.models import Job, ModelVersion, Picture, Recognizer
 from training.results.inspection import InspectionResult
 from training.trainer.feature_maps import histogram
 from webapp.presenters import inside
@@ -21,7 +26,7 @@ INSIDE = "/manage/shapes/versions/1/inside/"
 DRAWING = {"name": "1-input", "width": 24, "height": 24}
 
 
-def facts(name: str, *, kind: str = "Conv2D", shape: tuple[int, ...] = (12, 12, 8), **values: object) -> dict:
+def facts(name: str, *, kind: str = "Conv2D", shape: tuple[int, ...] = (12, 12, 8), **values: object) -> dict[str, Any]:
     return {
         "name": name,
         "kind": kind,
@@ -29,7 +34,7 @@ def facts(name: str, *, kind: str = "Conv2D", shape: tuple[int, ...] = (12, 12, 
         "trainable": 10,
         "frozen": 0,
         "weights": None,
-        "activations": asdict(histogram([0.0, 0.0, 1.5])),
+        "activations": asdict(histogram(np.array([0.0, 0.0, 1.5]))),
         "drawing": DRAWING,
         "channels": [3, 1],
         "is_chosen": True,
@@ -52,12 +57,12 @@ RESULT = {
 
 
 @pytest.fixture
-def picture(recognizer, add_pictures):
+def picture(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Any:
     return add_pictures(recognizer)[0]
 
 
 @pytest.fixture
-def job(version, picture):
+def job(version: ModelVersion, picture: Any) -> Any:
     return version.jobs.create(
         recognizer=version.recognizer,
         kind="inspection",
@@ -66,7 +71,7 @@ def job(version, picture):
 
 
 @pytest.fixture
-def done(job):
+def done(job: Job) -> Any:
     storage.keep_bytes(b"drawn", f"{job.folder}/1-input.png")
     job.claim("jobs@here")
     job.finish(RESULT)
@@ -74,24 +79,26 @@ def done(job):
     return job
 
 
-def content(answer) -> str:
+def content(answer: Any) -> str:
     return answer.content.decode()
 
 
 # --- who may
 @pytest.mark.parametrize("address", ["", "1/", "1/1-input.png"])
-def test_looking_inside_is_for_staff(client, version, address):
-    assert client.get(f"{INSIDE}{address}").url.startswith("/login/")
+def test_looking_inside_is_for_staff(client: Client, version: ModelVersion, address: str) -> None:
+    assert client.get(f"{INSIDE}{address}").headers["Location"].startswith("/login/")
 
 
-def test_visitors_start_nothing(client, version, picture):
+def test_visitors_start_nothing(client: Client, version: ModelVersion, picture: Any) -> None:
     client.post(INSIDE, {"picture": picture.pk})
 
     assert not Job.objects.exists()
 
 
 # --- asking
-def test_a_few_pictures_of_different_labels_are_offered_those_of_the_test_first(staff_client, version, add_pictures):
+def test_a_few_pictures_of_different_labels_are_offered_those_of_the_test_first(
+    staff_client: Client, version: ModelVersion, add_pictures: Callable[..., list[Picture]]
+) -> None:
     circles = add_pictures(version.recognizer, label="circle", count=20)
     (square,) = add_pictures(version.recognizer, label="square")
     circles[15].split = "test"
@@ -104,15 +111,19 @@ def test_a_few_pictures_of_different_labels_are_offered_those_of_the_test_first(
     assert f'value="{square.pk}"' in content(staff_client.get(INSIDE))
 
 
-def test_a_picture_of_the_recognizer_is_looked_at(staff_client, staff, version, picture):
+def test_a_picture_of_the_recognizer_is_looked_at(
+    staff_client: Client, staff: User, version: ModelVersion, picture: Any
+) -> None:
     answer = staff_client.post(INSIDE, {"picture": picture.pk})
 
     job = Job.objects.get()
-    assert answer.url == f"{INSIDE}{job.pk}/"
+    assert answer.headers["Location"] == f"{INSIDE}{job.pk}/"
     assert (job.kind, job.version, job.started_by, job.params["file"]) == ("inspection", version, staff, picture.file)
 
 
-def test_a_picture_that_is_sent_is_kept_as_all_pictures_are(staff_client, version, picture_bytes):
+def test_a_picture_that_is_sent_is_kept_as_all_pictures_are(
+    staff_client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+) -> None:
     upload = SimpleUploadedFile("mine.png", picture_bytes())
 
     staff_client.post(INSIDE, {"file": upload})
@@ -122,19 +133,25 @@ def test_a_picture_that_is_sent_is_kept_as_all_pictures_are(staff_client, versio
     assert storage.local_path(job.params["file"]).read_bytes()[8:12] == b"WEBP"
 
 
-def test_the_same_picture_again_leads_to_what_was_found(staff_client, version, picture, done):
-    assert staff_client.post(INSIDE, {"picture": picture.pk}).url == f"{INSIDE}{done.pk}/"
+def test_the_same_picture_again_leads_to_what_was_found(
+    staff_client: Client, version: ModelVersion, picture: Any, done: Any
+) -> None:
+    assert staff_client.post(INSIDE, {"picture": picture.pk}).headers["Location"] == f"{INSIDE}{done.pk}/"
     assert Job.objects.count() == 1
 
 
-def test_the_same_picture_sent_along_does_so_too(staff_client, version, picture, job):
+def test_the_same_picture_sent_along_does_so_too(
+    staff_client: Client, version: ModelVersion, picture: Any, job: Job
+) -> None:
     upload = SimpleUploadedFile("same.webp", picture.path.read_bytes())
 
-    assert staff_client.post(INSIDE, {"file": upload}).url == f"{INSIDE}{job.pk}/"
+    assert staff_client.post(INSIDE, {"file": upload}).headers["Location"] == f"{INSIDE}{job.pk}/"
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_a_look_that_came_to_nothing_is_tried_again(staff_client, version, picture, job, state):
+def test_a_look_that_came_to_nothing_is_tried_again(
+    staff_client: Client, version: ModelVersion, picture: Any, job: Job, state: str
+) -> None:
     Job.objects.update(state=state, ended_at=timezone.now(), cancel_requested=state == "cancelled")
 
     staff_client.post(INSIDE, {"picture": picture.pk})
@@ -152,7 +169,9 @@ def test_a_look_that_came_to_nothing_is_tried_again(staff_client, version, pictu
         ({"file": SimpleUploadedFile("a.png", b"")}, "There is no picture"),
     ],
 )
-def test_what_is_no_picture_is_refused_with_the_reason(staff_client, version, sent, sentence):
+def test_what_is_no_picture_is_refused_with_the_reason(
+    staff_client: Client, version: ModelVersion, sent: Any, sentence: Any
+) -> None:
     answer = staff_client.post(INSIDE, sent)
 
     assert answer.status_code == 400
@@ -160,19 +179,21 @@ def test_what_is_no_picture_is_refused_with_the_reason(staff_client, version, se
     assert not Job.objects.exists()
 
 
-def test_a_picture_of_another_recognizer_is_refused(staff_client, version, add_pictures, django_user_model):
+def test_a_picture_of_another_recognizer_is_refused(
+    staff_client: Client, version: ModelVersion, add_pictures: Callable[..., list[Picture]], django_user_model: Any
+) -> None:
     other = type(version.recognizer).objects.create(slug="other", name_en="Other")
     (foreign,) = add_pictures(other)
 
     assert staff_client.post(INSIDE, {"picture": foreign.pk}).status_code == 400
 
 
-def test_an_upload_that_is_far_too_large_is_refused_unread(staff_client, version):
+def test_an_upload_that_is_far_too_large_is_refused_unread(staff_client: Client, version: ModelVersion) -> None:
     assert staff_client.post(INSIDE, {}, CONTENT_LENGTH="99999999").status_code == 413
 
 
 # --- waiting
-def test_a_look_that_waits_says_for_what(staff_client, job):
+def test_a_look_that_waits_says_for_what(staff_client: Client, job: Job) -> None:
     assert "It waits for a worker." in content(staff_client.get(f"{INSIDE}{job.pk}/"))
 
     Job.objects.update(created_at=timezone.now() - timedelta(minutes=1))
@@ -180,14 +201,18 @@ def test_a_look_that_waits_says_for_what(staff_client, job):
     assert "honcho start jobs" in content(staff_client.get(f"{INSIDE}{job.pk}/"))
 
 
-def test_jobs_that_come_first_are_counted(staff_client, recognizer, version, picture):
+def test_jobs_that_come_first_are_counted(
+    staff_client: Client, recognizer: Recognizer, version: ModelVersion, picture: Any, staff: User
+) -> None:
     recognizer.jobs.create(kind="review")
-    job = inside.ask(version, picture, None)
+    job = inside.ask(version, picture, staff)
 
     assert "1 job is before it." in content(staff_client.get(f"{INSIDE}{job.pk}/"))
 
 
-def test_while_it_works_only_the_progress_is_asked_for_again_and_the_page_when_it_has_ended(staff_client, job):
+def test_while_it_works_only_the_progress_is_asked_for_again_and_the_page_when_it_has_ended(
+    staff_client: Client, job: Job
+) -> None:
     job.claim("jobs@here")
     job.advance(0.6)
     htmx = {"HX-Request": "true"}
@@ -201,14 +226,14 @@ def test_while_it_works_only_the_progress_is_asked_for_again_and_the_page_when_i
     assert ended["HX-Refresh"] == "true"
 
 
-def test_it_is_cancelled(staff_client, job):
+def test_it_is_cancelled(staff_client: Client, job: Job) -> None:
     staff_client.post(f"{INSIDE}{job.pk}/cancel/")
 
     job.refresh_from_db()
     assert job.state == "cancelled"
 
 
-def test_why_it_failed_is_said_with_a_way_on(staff_client, job):
+def test_why_it_failed_is_said_with_a_way_on(staff_client: Client, job: Job) -> None:
     job.claim("jobs@here")
     Job.objects.update(state="failed", ended_at=timezone.now(), error_sentence={"template": "No.", "params": {}})
 
@@ -220,7 +245,7 @@ def test_why_it_failed_is_said_with_a_way_on(staff_client, job):
 
 # --- looking
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
-def test_what_was_found_is_shown(staff_client, done, language):
+def test_what_was_found_is_shown(staff_client: Client, done: Any, language: str) -> None:
     staff_client.cookies["django_language"] = language
     page = content(staff_client.get(f"{INSIDE}{done.pk}/"))
 
@@ -231,48 +256,52 @@ def test_what_was_found_is_shown(staff_client, done, language):
     assert "style=" not in page
 
 
-def test_a_network_without_maps_says_so(staff_client, done):
+def test_a_network_without_maps_says_so(staff_client: Client, done: Any) -> None:
     done.result["layers"] = [facts("dense", kind="Dense", shape=(32,), is_chosen=False, channels=[])]
     Job.objects.update(result=done.result)
 
     assert "This network has no maps" in content(staff_client.get(f"{INSIDE}{done.pk}/"))
 
 
-def test_a_page_of_a_deep_network_asks_few_questions(staff_client, done, django_assert_max_num_queries):
+def test_a_page_of_a_deep_network_asks_few_questions(
+    staff_client: Client, done: Any, django_assert_max_num_queries: Any
+) -> None:
     Job.objects.update(result={**RESULT, "layers": [facts(f"layer{n}") for n in range(200)]})
 
     with django_assert_max_num_queries(6):
         staff_client.get(f"{INSIDE}{done.pk}/")
 
 
-def test_a_drawing_is_a_picture_that_a_browser_keeps(staff_client, done):
+def test_a_drawing_is_a_picture_that_a_browser_keeps(staff_client: Client, done: Any) -> None:
     answer = staff_client.get(f"{INSIDE}{done.pk}/1-input.png")
 
-    assert (answer["Content-Type"], b"".join(answer.streaming_content)) == ("image/png", b"drawn")
+    assert (answer["Content-Type"], answer.getvalue()) == ("image/png", b"drawn")
     assert "private" in answer["Cache-Control"]
     assert staff_client.get(f"{INSIDE}{done.pk}/1-other.png").status_code == 404
 
 
-def test_what_was_found_in_one_version_is_not_shown_for_another(staff_client, done, make_version):
+def test_what_was_found_in_one_version_is_not_shown_for_another(
+    staff_client: Client, done: Any, make_version: Callable[[Recognizer], ModelVersion]
+) -> None:
     make_version(done.recognizer)
 
     assert staff_client.get(f"/manage/shapes/versions/2/inside/{done.pk}/").status_code == 404
 
 
-def test_a_job_of_another_kind_is_not_shown(staff_client, version):
+def test_a_job_of_another_kind_is_not_shown(staff_client: Client, version: ModelVersion) -> None:
     review = version.jobs.create(recognizer=version.recognizer, kind="review")
 
     assert staff_client.get(f"{INSIDE}{review.pk}/").status_code == 404
 
 
 # --- its figures
-def test_a_histogram_is_one_path_with_a_bar_for_each_bin_that_holds_something():
+def test_a_histogram_is_one_path_with_a_bar_for_each_bin_that_holds_something() -> None:
     path = inside.outline([0, 1, 1000, 0])
 
     assert path == "M35 32v-0.75h35v0.75zM70 32v-32h35v32z"
 
 
-def test_the_chosen_layers_go_from_edges_to_wholes(done):
+def test_the_chosen_layers_go_from_edges_to_wholes(done: Any) -> None:
     facts_of_seven = [facts(f"layer{number}") for number in range(7)]
     layers = inside.layers_of(InspectionResult.from_dict(RESULT | {"layers": facts_of_seven}))
 
@@ -282,12 +311,12 @@ def test_the_chosen_layers_go_from_edges_to_wholes(done):
     assert found == [("Edges and colours", 3), ("Textures and parts", 2), ("Whole things", 2)]
 
 
-def test_the_latest_filters_are_found_for_the_versions_page(version, done):
+def test_the_latest_filters_are_found_for_the_versions_page(version: ModelVersion, done: Any) -> None:
     filters = inside.latest_filters(version)
 
     assert filters
     assert (filters.job, filters.filters.layer) == (done.pk, "conv2d")
 
 
-def test_nothing_is_found_where_nobody_has_looked(version, job):
+def test_nothing_is_found_where_nobody_has_looked(version: ModelVersion, job: Job) -> None:
     assert inside.latest_filters(version) is None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
+from typing import Any
 
-from training.models import Recognizer, TrainingRun
+import pytest
+from django.test import Client
+
+from training.models import ModelVersion, Picture, Recognizer, TrainingRun
 from webapp.presenters.next_step import NextStep, next_step
 
 pytestmark = pytest.mark.django_db
@@ -13,28 +17,30 @@ NAMES = {"name_en": "", "name_zh": "", "description_en": "", "description_zh": "
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_visitor_is_asked_to_sign_in(client, recognizer, address):
+def test_a_visitor_is_asked_to_sign_in(client: Client, recognizer: Recognizer, address: str) -> None:
     answer = client.get(address)
 
     assert answer.status_code == 302
-    assert answer.url.startswith("/login/")
+    assert answer.headers["Location"].startswith("/login/")
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_somebody_who_is_not_staff_is_refused(client, django_user_model, recognizer, address):
+def test_somebody_who_is_not_staff_is_refused(
+    client: Client, django_user_model: Any, recognizer: Recognizer, address: str
+) -> None:
     client.force_login(django_user_model.objects.create_user("guest"), "django.contrib.auth.backends.ModelBackend")
 
     assert client.get(address).status_code == 403
 
 
-def test_an_empty_dashboard_says_how_to_begin(staff_client):
+def test_an_empty_dashboard_says_how_to_begin(staff_client: Client) -> None:
     page = staff_client.get("/manage/").content.decode()
 
     assert "Make the first one" in page
     assert page.count("btn-primary") == 1
 
 
-def test_the_dashboard_shows_what_is_in_use(staff_client, version):
+def test_the_dashboard_shows_what_is_in_use(staff_client: Client, version: ModelVersion) -> None:
     page = staff_client.get("/manage/").content.decode()
 
     assert "Shapes" in page
@@ -43,8 +49,8 @@ def test_the_dashboard_shows_what_is_in_use(staff_client, version):
 
 
 def test_the_dashboard_asks_few_questions_however_many_recognizers(
-    staff_client, version, django_assert_max_num_queries
-):
+    staff_client: Client, version: ModelVersion, django_assert_max_num_queries: Any
+) -> None:
     for number in range(20):
         other = Recognizer.objects.create(slug=f"other-{number}", name_en=f"Other {number}")
         other.runs.create(config=version.run.config)
@@ -53,14 +59,14 @@ def test_the_dashboard_asks_few_questions_however_many_recognizers(
         staff_client.get("/manage/")
 
 
-def test_a_recognizer_needs_one_name_only(staff_client):
+def test_a_recognizer_needs_one_name_only(staff_client: Client) -> None:
     answer = staff_client.post("/manage/new/", {**NAMES, "name_en": "Birds", "slug": "birds"})
 
-    assert answer.url == "/manage/birds/"
+    assert answer.headers["Location"] == "/manage/birds/"
     assert Recognizer.objects.get().name == "Birds"
 
 
-def test_a_recognizer_without_a_name_is_refused(staff_client):
+def test_a_recognizer_without_a_name_is_refused(staff_client: Client) -> None:
     answer = staff_client.post("/manage/new/", {**NAMES, "slug": "birds"})
 
     assert answer.status_code == 400
@@ -68,7 +74,7 @@ def test_a_recognizer_without_a_name_is_refused(staff_client):
 
 
 @pytest.mark.parametrize("slug", ["Birds", "two words", "runs", "new", "shapes", "-", ""])
-def test_an_address_that_cannot_be_one_is_refused(staff_client, recognizer, slug):
+def test_an_address_that_cannot_be_one_is_refused(staff_client: Client, recognizer: Recognizer, slug: str) -> None:
     answer = staff_client.post("/manage/new/", {**NAMES, "name_en": "Birds", "slug": slug})
 
     assert answer.status_code == 400
@@ -79,13 +85,15 @@ def test_an_address_that_cannot_be_one_is_refused(staff_client, recognizer, slug
     ("slug", "sentence"),
     [("two words", "Use lower-case letters, digits and hyphens."), ("shapes", "Another recognizer has this address.")],
 )
-def test_a_refused_address_says_what_it_must_be(staff_client, recognizer, slug, sentence):
+def test_a_refused_address_says_what_it_must_be(
+    staff_client: Client, recognizer: Recognizer, slug: str, sentence: Any
+) -> None:
     answer = staff_client.post("/manage/new/", {**NAMES, "name_en": "Birds", "slug": slug})
 
     assert sentence in answer.content.decode()
 
 
-def test_a_recognizer_is_renamed(staff_client, recognizer):
+def test_a_recognizer_is_renamed(staff_client: Client, recognizer: Recognizer) -> None:
     staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "forms"})
 
     recognizer.refresh_from_db()
@@ -93,14 +101,16 @@ def test_a_recognizer_is_renamed(staff_client, recognizer):
 
 
 @pytest.mark.parametrize(("said", "kept"), [("unknown", None), ("true", True), ("false", False)])
-def test_staff_say_whether_a_mirrored_picture_shows_the_same(staff_client, recognizer, said, kept):
+def test_staff_say_whether_a_mirrored_picture_shows_the_same(
+    staff_client: Client, recognizer: Recognizer, said: Any, kept: Any
+) -> None:
     staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "shapes", "is_mirror_safe": said})
 
     recognizer.refresh_from_db()
     assert recognizer.is_mirror_safe is kept
 
 
-def test_the_shares_of_the_split_are_the_recognizers(staff_client, recognizer):
+def test_the_shares_of_the_split_are_the_recognizers(staff_client: Client, recognizer: Recognizer) -> None:
     shares = {"validation_share": "0.2", "test_share": "0.25"}
 
     staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "shapes", **shares})
@@ -110,7 +120,7 @@ def test_the_shares_of_the_split_are_the_recognizers(staff_client, recognizer):
 
 
 @pytest.mark.parametrize("shares", [{}, {"validation_share": "", "test_share": ""}])
-def test_a_share_that_is_left_out_stays_as_it_is(staff_client, recognizer, shares):
+def test_a_share_that_is_left_out_stays_as_it_is(staff_client: Client, recognizer: Recognizer, shares: Any) -> None:
     recognizer.test_share = 0.3
     recognizer.save()
 
@@ -120,7 +130,7 @@ def test_a_share_that_is_left_out_stays_as_it_is(staff_client, recognizer, share
     assert (recognizer.validation_share, recognizer.test_share) == (0.15, 0.3)
 
 
-def test_a_share_that_leaves_too_little_to_learn_from_is_refused(staff_client, recognizer):
+def test_a_share_that_leaves_too_little_to_learn_from_is_refused(staff_client: Client, recognizer: Recognizer) -> None:
     answer = staff_client.post(
         "/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "shapes", "test_share": "0.5"}
     )
@@ -129,20 +139,24 @@ def test_a_share_that_leaves_too_little_to_learn_from_is_refused(staff_client, r
     assert "less than or equal to 0.3" in answer.content.decode()
 
 
-def test_an_edit_that_fails_leaves_the_crumbs_as_they_were(staff_client, recognizer):
+def test_an_edit_that_fails_leaves_the_crumbs_as_they_were(staff_client: Client, recognizer: Recognizer) -> None:
     answer = staff_client.post("/manage/shapes/edit/", {**NAMES, "name_en": "Forms", "slug": "no good"})
 
     assert answer.status_code == 400
     assert 'href="/manage/shapes/"' in answer.content.decode()
 
 
-def test_the_page_of_an_unknown_recognizer_is_not_found(staff_client):
+def test_the_page_of_an_unknown_recognizer_is_not_found(staff_client: Client) -> None:
     assert staff_client.get("/manage/nothing/").status_code == 404
 
 
 def test_a_recognizers_page_asks_few_questions(
-    staff_client, recognizer, add_pictures, make_version, django_assert_max_num_queries
-):
+    staff_client: Client,
+    recognizer: Recognizer,
+    add_pictures: Callable[..., list[Picture]],
+    make_version: Callable[[Recognizer], ModelVersion],
+    django_assert_max_num_queries: Any,
+) -> None:
     add_pictures(recognizer, count=3)
     for _ in range(6):
         make_version(recognizer).publish(None)
@@ -153,8 +167,13 @@ def test_a_recognizers_page_asks_few_questions(
     assert "Roll back to version 5" in page
 
 
-def test_each_state_of_a_recognizer_has_one_primary_button(staff_client, recognizer, add_pictures, make_version):
-    def primary_buttons():
+def test_each_state_of_a_recognizer_has_one_primary_button(
+    staff_client: Client,
+    recognizer: Recognizer,
+    add_pictures: Callable[..., list[Picture]],
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
+    def primary_buttons() -> Any:
         return staff_client.get("/manage/shapes/").content.decode().count("btn-primary")
 
     assert primary_buttons() == 2  # the drop zone's, and the one for browsers without scripts
@@ -165,7 +184,11 @@ def test_each_state_of_a_recognizer_has_one_primary_button(staff_client, recogni
     assert primary_buttons() == 1
 
 
-def test_the_next_step_leads_from_pictures_to_the_visitors_page(recognizer, add_pictures, make_version):
+def test_the_next_step_leads_from_pictures_to_the_visitors_page(
+    recognizer: Recognizer,
+    add_pictures: Callable[..., list[Picture]],
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     assert next_step(recognizer, None) == NextStep.ADD_PICTURES
     add_pictures(recognizer, label="circle", count=3)
     add_pictures(recognizer, label="square", count=3)
@@ -178,28 +201,30 @@ def test_the_next_step_leads_from_pictures_to_the_visitors_page(recognizer, add_
     assert next_step(recognizer, version) == NextStep.WATCH
 
 
-def test_a_version_worse_than_the_one_in_use_is_not_pressed_on_anybody(recognizer, version, make_version):
+def test_a_version_worse_than_the_one_in_use_is_not_pressed_on_anybody(
+    recognizer: Recognizer, version: ModelVersion, make_version: Callable[[Recognizer], ModelVersion]
+) -> None:
     worse = make_version(recognizer)
     worse.test_accuracy = 0.1
 
     assert next_step(recognizer, worse) == NextStep.TRY
 
 
-def test_a_label_is_added(staff_client, recognizer):
+def test_a_label_is_added(staff_client: Client, recognizer: Recognizer) -> None:
     staff_client.post("/manage/shapes/labels/new/", {"key": "triangle", "name_en": "Triangle", "name_zh": "三角"})
 
     assert recognizer.labels.get(key="triangle").name_zh == "三角"
 
 
 @pytest.mark.parametrize("key", ["circle", "", "a/b", ".hidden", "x" * 101])
-def test_a_label_key_that_cannot_be_one_is_refused(staff_client, recognizer, key):
+def test_a_label_key_that_cannot_be_one_is_refused(staff_client: Client, recognizer: Recognizer, key: Any) -> None:
     answer = staff_client.post("/manage/shapes/labels/new/", {"key": key, "name_en": "", "name_zh": ""})
 
     assert answer.status_code == 400
     assert recognizer.labels.count() == 2
 
 
-def test_a_label_is_renamed_and_keeps_its_key(staff_client, recognizer):
+def test_a_label_is_renamed_and_keeps_its_key(staff_client: Client, recognizer: Recognizer) -> None:
     label = recognizer.labels.get(key="circle")
 
     staff_client.post(f"/manage/shapes/labels/{label.pk}/", {"name_en": "Disc", "name_zh": "圆盘", "key": "disc"})
@@ -208,7 +233,7 @@ def test_a_label_is_renamed_and_keeps_its_key(staff_client, recognizer):
     assert (label.key, label.name_en) == ("circle", "Disc")
 
 
-def test_an_empty_label_is_deleted(staff_client, recognizer):
+def test_an_empty_label_is_deleted(staff_client: Client, recognizer: Recognizer) -> None:
     label = recognizer.labels.get(key="circle")
 
     staff_client.post(f"/manage/shapes/labels/{label.pk}/", {"delete": "1"})
@@ -216,7 +241,9 @@ def test_an_empty_label_is_deleted(staff_client, recognizer):
     assert not recognizer.labels.filter(key="circle").exists()
 
 
-def test_a_label_with_pictures_is_not_deleted(staff_client, recognizer, add_pictures):
+def test_a_label_with_pictures_is_not_deleted(
+    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+) -> None:
     add_pictures(recognizer, label="circle", count=1)
     label = recognizer.labels.get(key="circle")
 
@@ -226,7 +253,7 @@ def test_a_label_with_pictures_is_not_deleted(staff_client, recognizer, add_pict
     assert recognizer.labels.filter(key="circle").exists()
 
 
-def test_a_label_of_another_recognizer_is_not_found(staff_client, recognizer):
+def test_a_label_of_another_recognizer_is_not_found(staff_client: Client, recognizer: Recognizer) -> None:
     other = Recognizer.objects.create(slug="other", name_en="Other")
 
     assert staff_client.get(f"/manage/other/labels/{recognizer.labels.first().pk}/").status_code == 404

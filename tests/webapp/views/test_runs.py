@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
 from training.config import TrainingConfig
 from training.devices import Device
 from training.environment import environment_of
-from training.models import TrainingRun, Worker
+from training.models import ModelVersion, Picture, Recognizer, TrainingRun, Worker
 
 pytestmark = pytest.mark.django_db
 CONFIG = TrainingConfig.for_network("lenet5", {"epochs": 4})
@@ -26,7 +30,7 @@ EPOCH = {
 }
 
 
-def form_data(**changes):
+def form_data(**changes: Any) -> Any:
     """What a browser sends when nobody changes anything but this."""
     stored = CONFIG.to_dict() | changes
     return {
@@ -36,14 +40,14 @@ def form_data(**changes):
 
 
 @pytest.fixture
-def trainable(recognizer, add_pictures):
+def trainable(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Any:
     add_pictures(recognizer, label="circle", count=5)
     add_pictures(recognizer, label="square", count=5)
     return recognizer
 
 
 @pytest.fixture
-def run(recognizer, staff):
+def run(recognizer: Recognizer, staff: User) -> Any:
     """A run in its second epoch of four."""
     run = recognizer.runs.create(
         config=CONFIG.to_dict(),
@@ -61,13 +65,13 @@ def run(recognizer, staff):
 
 
 @pytest.fixture
-def queued(recognizer):
+def queued(recognizer: Recognizer) -> Any:
     return recognizer.runs.create(config=CONFIG.to_dict())
 
 
 @pytest.fixture
-def make_worker():
-    def make(host, *, num_gpus=0, seconds_ago=0):
+def make_worker() -> Any:
+    def make(host: Any, *, num_gpus: Any = 0, seconds_ago: Any = 0) -> Any:
         now = timezone.now()
         return Worker.objects.create(
             name=f"train@{host}",
@@ -83,11 +87,11 @@ def make_worker():
     return make
 
 
-def keep_checkpoint(run, epoch, step=0):
+def keep_checkpoint(run: TrainingRun, epoch: Any, step: Any = 0) -> None:
     run.checkpoints.create(lease=1, epoch=epoch, step=step, file=f"checkpoints/{run.pk}/1-{epoch}", num_bytes=1)
 
 
-def fail(run, template="No space left.", **params):
+def fail(run: TrainingRun, template: Any = "No space left.", **params: Any) -> None:
     TrainingRun.objects.filter(pk=run.pk).update(
         state=TrainingRun.State.FAILED,
         ended_at=timezone.now(),
@@ -95,20 +99,20 @@ def fail(run, template="No space left.", **params):
     )
 
 
-def status_of(client, run):
+def status_of(client: Client, run: TrainingRun) -> Any:
     return client.get(f"/manage/runs/{run.pk}/status/").json()
 
 
 @pytest.mark.parametrize(
     "address", ["/manage/shapes/train/", "/manage/runs/", "/manage/runs/1/", "/manage/runs/1/status/"]
 )
-def test_runs_are_for_staff(client, django_user_model, recognizer, address):
-    assert client.get(address).url.startswith("/login/")
+def test_runs_are_for_staff(client: Client, django_user_model: Any, recognizer: Recognizer, address: str) -> None:
+    assert client.get(address).headers["Location"].startswith("/login/")
     client.force_login(django_user_model.objects.create_user("guest"), "django.contrib.auth.backends.ModelBackend")
     assert client.get(address).status_code == 403
 
 
-def test_the_form_says_how_the_pictures_are_split(staff_client, trainable):
+def test_the_form_says_how_the_pictures_are_split(staff_client: Client, trainable: Any) -> None:
     page = staff_client.get("/manage/shapes/train/").content.decode()
 
     assert "10 pictures of 2 classes" in page
@@ -116,7 +120,7 @@ def test_the_form_says_how_the_pictures_are_split(staff_client, trainable):
     assert "Few pictures of: Circle (5), Square (5)" in page
 
 
-def test_the_form_asks_only_for_what_the_network_uses(staff_client, trainable):
+def test_the_form_asks_only_for_what_the_network_uses(staff_client: Client, trainable: Any) -> None:
     page = staff_client.get("/manage/shapes/train/?network=mlp").content.decode()
 
     assert 'name="hidden_units"' in page
@@ -124,21 +128,21 @@ def test_the_form_asks_only_for_what_the_network_uses(staff_client, trainable):
 
 
 @pytest.mark.parametrize("query", ["network=none", "from=x", "from=99999999999999999999", "from=1"])
-def test_an_unknown_network_or_run_gives_the_usual_form(staff_client, trainable, query):
+def test_an_unknown_network_or_run_gives_the_usual_form(staff_client: Client, trainable: Any, query: Any) -> None:
     answer = staff_client.get(f"/manage/shapes/train/?{query}")
 
     assert answer.status_code == 200
     assert re.search(r'aria-current="true">\s*<strong>Let it choose', answer.content.decode())
 
 
-def test_too_few_pictures_are_said_before_anything_starts(staff_client, recognizer):
+def test_too_few_pictures_are_said_before_anything_starts(staff_client: Client, recognizer: Recognizer) -> None:
     page = staff_client.get("/manage/shapes/train/").content.decode()
 
     assert "training needs at least 2" in page
     assert "disabled" in page
 
 
-def test_starting_without_pictures_is_refused(staff_client, recognizer):
+def test_starting_without_pictures_is_refused(staff_client: Client, recognizer: Recognizer) -> None:
     answer = staff_client.post("/manage/shapes/train/", form_data())
 
     assert answer.status_code == 400
@@ -146,16 +150,18 @@ def test_starting_without_pictures_is_refused(staff_client, recognizer):
     assert not recognizer.runs.exists()
 
 
-def test_a_run_is_started(staff_client, staff, trainable):
+def test_a_run_is_started(staff_client: Client, staff: User, trainable: Any) -> None:
     answer = staff_client.post("/manage/shapes/train/", form_data(epochs=7, publish_when_done="on"))
 
     run = trainable.runs.get()
-    assert answer.url == f"/manage/runs/{run.pk}/"
+    assert answer.headers["Location"] == f"/manage/runs/{run.pk}/"
     assert (run.state, run.started_by, run.publish_when_done) == ("queued", staff, True)
     assert run.training_config == CONFIG.changed({"epochs": 7})
 
 
-def test_starting_tells_a_worker(staff_client, trainable, django_capture_on_commit_callbacks, monkeypatch):
+def test_starting_tells_a_worker(
+    staff_client: Client, trainable: Any, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nudged = []
     monkeypatch.setattr("training.queue.nudge", lambda task, pk, **options: nudged.append(pk))
 
@@ -177,7 +183,9 @@ def test_starting_tells_a_worker(staff_client, trainable, django_capture_on_comm
         ({"augmentation": ["upside down"]}, "upside down is not one of the available choices"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_refused(staff_client, trainable, changes, sentence):
+def test_a_setting_that_does_not_fit_is_refused(
+    staff_client: Client, trainable: Any, changes: Any, sentence: Any
+) -> None:
     answer = staff_client.post("/manage/shapes/train/", form_data(**changes))
 
     assert answer.status_code == 400
@@ -185,7 +193,7 @@ def test_a_setting_that_does_not_fit_is_refused(staff_client, trainable, changes
     assert not trainable.runs.exists()
 
 
-def test_a_failed_run_is_run_again_with_its_settings(staff_client, trainable):
+def test_a_failed_run_is_run_again_with_its_settings(staff_client: Client, trainable: Any) -> None:
     run = trainable.runs.create(config=CONFIG.changed({"epochs": 77}).to_dict())
     fail(run)
 
@@ -195,7 +203,7 @@ def test_a_failed_run_is_run_again_with_its_settings(staff_client, trainable):
     assert 'value="lenet5"' in page
 
 
-def test_a_running_run_is_watched(staff_client, run):
+def test_a_running_run_is_watched(staff_client: Client, run: TrainingRun) -> None:
     page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
     assert "Expected end" in page
@@ -203,7 +211,7 @@ def test_a_running_run_is_watched(staff_client, run):
     assert "Cancel" in page
 
 
-def test_the_status_says_what_changes(staff_client, run):
+def test_the_status_says_what_changes(staff_client: Client, run: TrainingRun) -> None:
     status = staff_client.get(f"/manage/runs/{run.pk}/status/").json()
 
     assert status["state"] == "training"
@@ -213,7 +221,9 @@ def test_the_status_says_what_changes(staff_client, run):
     assert status["expected_end"] > timezone.now().isoformat()
 
 
-def test_a_status_asks_few_questions(staff_client, run, django_assert_max_num_queries):
+def test_a_status_asks_few_questions(
+    staff_client: Client, run: TrainingRun, django_assert_max_num_queries: Any
+) -> None:
     for number in range(2, 50):
         run.epochs.create(number=number, **EPOCH)
 
@@ -221,7 +231,7 @@ def test_a_status_asks_few_questions(staff_client, run, django_assert_max_num_qu
         staff_client.get(f"/manage/runs/{run.pk}/status/")
 
 
-def test_a_failed_run_says_why_and_what_to_do(staff_client, run):
+def test_a_failed_run_says_why_and_what_to_do(staff_client: Client, run: TrainingRun) -> None:
     fail(run, "Out of memory at batch size %(size)d. Choose a smaller one.", size=32)
 
     page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
@@ -230,7 +240,9 @@ def test_a_failed_run_says_why_and_what_to_do(staff_client, run):
     assert f"/manage/shapes/train/?from={run.pk}" in page
 
 
-def test_a_run_that_succeeded_offers_its_version(staff_client, recognizer, make_version):
+def test_a_run_that_succeeded_offers_its_version(
+    staff_client: Client, recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+) -> None:
     version = make_version(recognizer)
 
     page = staff_client.get(f"/manage/runs/{version.run.pk}/").content.decode()
@@ -240,14 +252,14 @@ def test_a_run_that_succeeded_offers_its_version(staff_client, recognizer, make_
     assert status["version_url"] == "/manage/shapes/versions/1/"
 
 
-def test_a_running_run_is_asked_to_end(staff_client, run):
+def test_a_running_run_is_asked_to_end(staff_client: Client, run: TrainingRun) -> None:
     staff_client.post(f"/manage/runs/{run.pk}/cancel/")
 
     run.refresh_from_db()
     assert run.cancel_requested
 
 
-def test_a_run_that_has_ended_is_not_cancelled(staff_client, run):
+def test_a_run_that_has_ended_is_not_cancelled(staff_client: Client, run: TrainingRun) -> None:
     fail(run)
 
     page = staff_client.post(f"/manage/runs/{run.pk}/cancel/", follow=True).content.decode()
@@ -255,11 +267,13 @@ def test_a_run_that_has_ended_is_not_cancelled(staff_client, run):
     assert "had ended already" in page
 
 
-def test_a_run_is_not_cancelled_by_a_link(staff_client, run):
+def test_a_run_is_not_cancelled_by_a_link(staff_client: Client, run: TrainingRun) -> None:
     assert staff_client.get(f"/manage/runs/{run.pk}/cancel/").status_code == 405
 
 
-def test_all_runs_are_listed_with_few_questions(staff_client, version, run, django_assert_max_num_queries):
+def test_all_runs_are_listed_with_few_questions(
+    staff_client: Client, version: ModelVersion, run: TrainingRun, django_assert_max_num_queries: Any
+) -> None:
     for _ in range(40):
         version.recognizer.runs.create(config=CONFIG.to_dict())
 
@@ -271,7 +285,7 @@ def test_all_runs_are_listed_with_few_questions(staff_client, version, run, djan
 
 
 # --- workers, and what a run waits for
-def test_a_run_that_waits_says_who_could_take_it(staff_client, queued, make_worker):
+def test_a_run_that_waits_says_who_could_take_it(staff_client: Client, queued: Any, make_worker: Any) -> None:
     make_worker("alpha")
     make_worker("silent", seconds_ago=61)
 
@@ -282,7 +296,7 @@ def test_a_run_that_waits_says_who_could_take_it(staff_client, queued, make_work
     assert "silent" not in page
 
 
-def test_without_a_worker_the_page_says_how_to_start_one(staff_client, queued):
+def test_without_a_worker_the_page_says_how_to_start_one(staff_client: Client, queued: Any) -> None:
     assert "Start one on a training host with “honcho start worker”" in status_of(staff_client, queued)["waits_for"]
     assert "Start one on a training host" in staff_client.get("/manage/runs/").content.decode()
 
@@ -294,7 +308,9 @@ def test_without_a_worker_the_page_says_how_to_start_one(staff_client, queued):
         (1, "It waits for a worker with a GPU."),
     ],
 )
-def test_a_run_that_waits_for_a_gpu_says_so(staff_client, queued, make_worker, num_gpus, sentence):
+def test_a_run_that_waits_for_a_gpu_says_so(
+    staff_client: Client, queued: Any, make_worker: Any, num_gpus: Any, sentence: Any
+) -> None:
     TrainingRun.objects.update(needs_gpu=True)
     make_worker("alpha")
     make_worker("beta", num_gpus=num_gpus)
@@ -302,7 +318,9 @@ def test_a_run_that_waits_for_a_gpu_says_so(staff_client, queued, make_worker, n
     assert status_of(staff_client, queued)["waits_for"] == sentence
 
 
-def test_runs_before_it_are_counted_where_no_worker_is_free(staff_client, run, queued, make_worker):
+def test_runs_before_it_are_counted_where_no_worker_is_free(
+    staff_client: Client, run: TrainingRun, queued: Any, make_worker: Any
+) -> None:
     make_worker("alpha")
     TrainingRun.objects.filter(pk=run.pk).update(owner="train@alpha")
     later = queued.recognizer.runs.create(config=CONFIG.to_dict())
@@ -314,7 +332,9 @@ def test_runs_before_it_are_counted_where_no_worker_is_free(staff_client, run, q
     assert status_of(staff_client, queued)["waits_for"] == "It waits for a worker."
 
 
-def test_a_run_that_waits_for_a_gpu_in_vain_is_before_nobody(staff_client, queued, make_worker):
+def test_a_run_that_waits_for_a_gpu_in_vain_is_before_nobody(
+    staff_client: Client, queued: Any, make_worker: Any
+) -> None:
     make_worker("alpha")
     TrainingRun.objects.update(needs_gpu=True)
     later = queued.recognizer.runs.create(config=CONFIG.to_dict())
@@ -322,13 +342,15 @@ def test_a_run_that_waits_for_a_gpu_in_vain_is_before_nobody(staff_client, queue
     assert status_of(staff_client, later)["waits_for"] == "It waits for a worker."
 
 
-def test_a_working_run_waits_for_nobody(staff_client, run, make_worker):
+def test_a_working_run_waits_for_nobody(staff_client: Client, run: TrainingRun, make_worker: Any) -> None:
     make_worker("alpha")
 
     assert (status_of(staff_client, run)["waits_for"], status_of(staff_client, run)["workers"]) == ("", [])
 
 
-def test_the_workers_are_listed_with_what_each_carries_out(staff_client, run, make_worker):
+def test_the_workers_are_listed_with_what_each_carries_out(
+    staff_client: Client, run: TrainingRun, make_worker: Any
+) -> None:
     make_worker("alpha", num_gpus=1)
     make_worker("silent", seconds_ago=61)
     TrainingRun.objects.update(owner="train@alpha")
@@ -342,13 +364,13 @@ def test_the_workers_are_listed_with_what_each_carries_out(staff_client, run, ma
     assert "silent" not in workers
 
 
-def test_a_run_may_ask_for_a_gpu(staff_client, trainable):
+def test_a_run_may_ask_for_a_gpu(staff_client: Client, trainable: Any) -> None:
     staff_client.post("/manage/shapes/train/", form_data(needs_gpu="on"))
 
     assert trainable.runs.get().needs_gpu
 
 
-def test_the_form_says_whether_a_worker_has_a_gpu(staff_client, trainable, make_worker):
+def test_the_form_says_whether_a_worker_has_a_gpu(staff_client: Client, trainable: Any, make_worker: Any) -> None:
     assert "No worker with a GPU is running now" in staff_client.get("/manage/shapes/train/").content.decode()
 
     make_worker("beta", num_gpus=1)
@@ -356,7 +378,7 @@ def test_the_form_says_whether_a_worker_has_a_gpu(staff_client, trainable, make_
     assert "One is running: A GPU on beta." in staff_client.get("/manage/shapes/train/").content.decode()
 
 
-def test_a_run_that_is_changed_asks_for_a_gpu_as_before(staff_client, trainable, queued):
+def test_a_run_that_is_changed_asks_for_a_gpu_as_before(staff_client: Client, trainable: Any, queued: Any) -> None:
     TrainingRun.objects.update(needs_gpu=True)
 
     page = staff_client.get(f"/manage/shapes/train/?from={queued.pk}").content.decode()
@@ -376,7 +398,9 @@ CUT_OFF = {"template": "The trainer was killed.", "params": {}}
         (None, "It was cut off: The trainer was killed. It begins again."),
     ],
 )
-def test_a_run_that_was_cut_off_says_why_and_how_it_goes_on(staff_client, queued, checkpoint, sentence):
+def test_a_run_that_was_cut_off_says_why_and_how_it_goes_on(
+    staff_client: Client, queued: Any, checkpoint: Any, sentence: Any
+) -> None:
     TrainingRun.objects.update(interruption_sentence=CUT_OFF)
     if checkpoint:
         keep_checkpoint(queued, *checkpoint)
@@ -394,21 +418,23 @@ def test_a_run_that_was_cut_off_says_why_and_how_it_goes_on(staff_client, queued
         (0, {}, ""),
     ],
 )
-def test_a_run_that_goes_on_says_from_where(staff_client, run, resumed_from, why, sentence):
+def test_a_run_that_goes_on_says_from_where(
+    staff_client: Client, run: TrainingRun, resumed_from: Any, why: Any, sentence: Any
+) -> None:
     TrainingRun.objects.update(resumed_from=resumed_from, interruption_sentence=why)
 
     assert status_of(staff_client, run)["goes_on"] == sentence
 
 
-def test_a_run_that_was_given_back_says_from_where_it_will_go_on(staff_client, queued):
+def test_a_run_that_was_given_back_says_from_where_it_will_go_on(staff_client: Client, queued: Any) -> None:
     keep_checkpoint(queued, 3)
 
     assert status_of(staff_client, queued)["goes_on"] == "It goes on after epoch 3."
 
 
 def test_a_failed_run_of_which_something_is_kept_goes_on(
-    staff_client, run, monkeypatch, django_capture_on_commit_callbacks
-):
+    staff_client: Client, run: TrainingRun, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
     nudged = []
     monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
     fail(run)
@@ -422,7 +448,7 @@ def test_a_failed_run_of_which_something_is_kept_goes_on(
     assert (run.state, nudged) == ("queued", [run.pk])
 
 
-def test_a_failed_run_of_which_nothing_is_kept_cannot_go_on(staff_client, run):
+def test_a_failed_run_of_which_nothing_is_kept_cannot_go_on(staff_client: Client, run: TrainingRun) -> None:
     fail(run)
 
     page = staff_client.post(f"/manage/runs/{run.pk}/go-on/", follow=True).content.decode()
@@ -431,16 +457,22 @@ def test_a_failed_run_of_which_nothing_is_kept_cannot_go_on(staff_client, run):
     assert "go-on" not in page
 
 
-def test_a_run_does_not_go_on_by_a_link_or_for_a_visitor(client, staff_client, run, django_user_model):
+def test_a_run_does_not_go_on_by_a_link_or_for_a_visitor(
+    client: Client, staff_client: Client, run: TrainingRun, django_user_model: Any
+) -> None:
     assert staff_client.get(f"/manage/runs/{run.pk}/go-on/").status_code == 405
     client.logout()
-    assert client.post(f"/manage/runs/{run.pk}/go-on/").url.startswith("/login/")
+    assert client.post(f"/manage/runs/{run.pk}/go-on/").headers["Location"].startswith("/login/")
 
 
 # --- once more
 def test_a_run_is_run_again_with_the_same_settings_and_is_not_published(
-    staff_client, staff, run, monkeypatch, django_capture_on_commit_callbacks
-):
+    staff_client: Client,
+    staff: User,
+    run: TrainingRun,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
     nudged = []
     monkeypatch.setattr(TrainingRun, "nudge", lambda run: nudged.append(run.pk))
     choice = {"template": "It won.", "params": {}}
@@ -451,13 +483,13 @@ def test_a_run_is_run_again_with_the_same_settings_and_is_not_published(
         answer = staff_client.post(f"/manage/runs/{run.pk}/run-again/")
 
     again = TrainingRun.objects.first()
-    assert (answer.url, nudged) == (f"/manage/runs/{again.pk}/", [again.pk])
+    assert (answer.headers["Location"], nudged) == (f"/manage/runs/{again.pk}/", [again.pk])
     assert again.training_config == run.training_config
     assert (again.preset, again.needs_gpu, again.publish_when_done) == ("quick", True, False)
     assert (again.state, again.started_by, again.choice) == ("queued", staff, "It won.")
 
 
-def test_a_run_whose_network_was_never_picked_is_run_again_with_a_race(staff_client, run):
+def test_a_run_whose_network_was_never_picked_is_run_again_with_a_race(staff_client: Client, run: TrainingRun) -> None:
     TrainingRun.objects.update(preset="quick", is_network_open=True)
 
     staff_client.post(f"/manage/runs/{run.pk}/run-again/")
@@ -465,7 +497,7 @@ def test_a_run_whose_network_was_never_picked_is_run_again_with_a_race(staff_cli
     assert TrainingRun.objects.first().is_network_open
 
 
-def test_a_run_with_settings_of_another_release_is_not_run_again(staff_client, run):
+def test_a_run_with_settings_of_another_release_is_not_run_again(staff_client: Client, run: TrainingRun) -> None:
     TrainingRun.objects.update(config=run.config | {"number_of_moons": 3})
     fail(run)
 
@@ -475,14 +507,16 @@ def test_a_run_with_settings_of_another_release_is_not_run_again(staff_client, r
     assert TrainingRun.objects.count() == 1
 
 
-def test_a_run_is_not_run_again_by_a_link_or_for_a_visitor(client, staff_client, run):
+def test_a_run_is_not_run_again_by_a_link_or_for_a_visitor(
+    client: Client, staff_client: Client, run: TrainingRun
+) -> None:
     assert staff_client.get(f"/manage/runs/{run.pk}/run-again/").status_code == 405
     client.logout()
-    assert client.post(f"/manage/runs/{run.pk}/run-again/").url.startswith("/login/")
+    assert client.post(f"/manage/runs/{run.pk}/run-again/").headers["Location"].startswith("/login/")
 
 
 # --- why this network, its parts, and what it was made with
-def test_a_run_says_why_its_network_was_picked(staff_client, run):
+def test_a_run_says_why_its_network_was_picked(staff_client: Client, run: TrainingRun) -> None:
     choice = {"template": "MobileNetV2 is right on %(share)d of 100.", "params": {"share": 93}}
     TrainingRun.objects.update(preset="balanced", choice_sentence=choice)
 
@@ -492,15 +526,16 @@ def test_a_run_says_why_its_network_was_picked(staff_client, run):
     assert "MobileNetV2 is right on 93 of 100." in page
 
 
-def test_a_run_whose_network_is_open_says_that_a_race_picks_it(staff_client, queued):
+def test_a_run_whose_network_is_open_says_that_a_race_picks_it(staff_client: Client, queued: Any) -> None:
     TrainingRun.objects.update(preset="quick", is_network_open=True)
 
     assert "The network is chosen before" in status_of(staff_client, queued)["choice"]
     assert "not chosen yet" in staff_client.get("/manage/runs/").content.decode()
 
 
-def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client, run):
+def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client: Client, run: TrainingRun) -> None:
     began = run.started_at
+    assert began is not None
     parts = {
         "choosing": began.isoformat(),
         "preparing": (began + timedelta(seconds=40)).isoformat(),
@@ -519,11 +554,11 @@ def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client, run):
     assert "choosing the network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
 
-def test_a_run_of_an_earlier_release_has_no_parts(staff_client, run):
+def test_a_run_of_an_earlier_release_has_no_parts(staff_client: Client, run: TrainingRun) -> None:
     assert status_of(staff_client, run)["parts"] == []
 
 
-def test_a_run_says_what_it_was_made_with(staff_client, run):
+def test_a_run_says_what_it_was_made_with(staff_client: Client, run: TrainingRun) -> None:
     environment = environment_of(Device("cpu", "Some CPU × 2"))
     TrainingRun.objects.update(environment=environment, manifest_sha256="f" * 64)
 
@@ -533,7 +568,7 @@ def test_a_run_says_what_it_was_made_with(staff_client, run):
     assert "f" * 64 in page
 
 
-def test_a_run_whose_version_was_deleted_says_so(staff_client, run):
+def test_a_run_whose_version_was_deleted_says_so(staff_client: Client, run: TrainingRun) -> None:
     TrainingRun.objects.update(state=TrainingRun.State.SUCCEEDED, ended_at=timezone.now())
 
     assert "Its version was deleted." in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()

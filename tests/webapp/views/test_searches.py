@@ -147,7 +147,7 @@ def test_the_page_shows_each_trial_and_the_best(staff_client: Client, search: Se
     assert "by trial 2: the best so far" in page
     assert "75.0" in page
     assert "3 of at most 10 trials" in page
-    points = json.loads(re.search('data-points="([^"]*)"', page)[1].replace("&quot;", '"'))
+    points = json.loads(re.findall('data-points="([^"]*)"', page)[0].replace("&quot;", '"'))
     assert points[2] == {
         "number": 3,
         "value": 0.25,
@@ -311,12 +311,15 @@ def test_the_api_answers_exactly_alike_where_a_search_was_called_a_study(
 
 def through_its_life(client: Client, word: str, asked: dict[str, Any]) -> list[tuple[int, Any]]:
     """What the API answers under one of the two words, without what two searches cannot have in common."""
-    starting, json_of_it = f"/api/v1/recognizers/shapes/{word}", {"content_type": "application/json"}
-    begun = client.post(starting, asked, **json_of_it)
+    starting = f"/api/v1/recognizers/shapes/{word}"
+    begun = client.post(starting, asked, content_type="application/json")
     one = f"/api/v1/{word}/{begun.json()['id']}"
     answers = [begun, client.get(one), client.post(f"{one}/cancel"), client.post(f"{one}/cancel")]
-    answers += [client.get(f"/api/v1/{word}/999999"), client.post(starting, {**asked, "space": {}}, **json_of_it)]
-    answers += [client.post(f"/api/v1/recognizers/birds/{word}", asked, **json_of_it)]
+    answers += [
+        client.get(f"/api/v1/{word}/999999"),
+        client.post(starting, {**asked, "space": {}}, content_type="application/json"),
+        client.post(f"/api/v1/recognizers/birds/{word}", asked, content_type="application/json"),
+    ]
     own = {"id", "created_at", "ended_at"}
     return [
         (each.status_code, {key: value for key, value in each.json().items() if key not in own}) for each in answers

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
 from training.config import TrainingConfig
 from training.config.presets import PRESETS, preset_config
-from training.models import Job, TrainingRun
+from training.models import Job, Picture, Recognizer, TrainingRun
 from training.runs.requests import RunRequest
 from webapp.presenters.dry_runs import ask_for_dry_run, digest_of, find, is_welcome
 from webapp.presenters.estimates import DRAWN_POINTS, TABLE_ROWS, Estimate
@@ -22,17 +26,17 @@ RESULT = {"seconds_per_step": 0.5, "expected_seconds": 95, "largest_batch": 64, 
 
 
 @pytest.fixture
-def trainable(recognizer, add_pictures):
+def trainable(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Any:
     add_pictures(recognizer, label="circle", count=5)
     add_pictures(recognizer, label="square", count=5)
     return recognizer
 
 
 @pytest.fixture
-def measured(trainable, staff):
+def measured(trainable: Any, staff: User) -> Any:
     """Asks for a dry run and ends it at once with a result."""
 
-    def make(config, **result):
+    def make(config: Any, **result: Any) -> Any:
         job = ask_for_dry_run(trainable, config, 10, staff)
         Job.objects.filter(pk=job.pk).update(
             state=Job.State.DONE, ended_at=timezone.now(), lease=1, result=RESULT | result
@@ -42,23 +46,25 @@ def measured(trainable, staff):
     return make
 
 
-def page_of(client, query=""):
+def page_of(client: Client, query: Any = "") -> Any:
     return unescape(client.get(f"{PAGE}{query}").content.decode())
 
 
-def fields_on(page):
+def fields_on(page: str) -> Any:
     """What a browser would send of a page, but for its boxes: what is hidden, filled in and selected."""
     filled = dict(re.findall(r'<input type="(?:hidden|number|text)" name="(\w+)" value="([^"]*)"', page))
     selected = dict(re.findall(r'<select name="(\w+)".*?<option value="(\w+)" selected', page, re.DOTALL))
     return filled | selected
 
 
-def chosen(page):
+def chosen(page: str) -> Any:
     return re.findall(r'aria-current="true">\s*<strong>([^<]+)', page)
 
 
 # --- presets
-def test_the_presets_come_first_and_balanced_with_a_choice_of_networks_is_usual(staff_client, trainable):
+def test_the_presets_come_first_and_balanced_with_a_choice_of_networks_is_usual(
+    staff_client: Client, trainable: Any
+) -> None:
     page = page_of(staff_client)
 
     assert chosen(page) == ["Balanced", "Let it choose"]
@@ -66,38 +72,42 @@ def test_the_presets_come_first_and_balanced_with_a_choice_of_networks_is_usual(
     assert "Learns the last layer only" in page
 
 
-def test_a_preset_says_what_it_means_to_a_network_that_starts_from_nothing(staff_client, trainable):
+def test_a_preset_says_what_it_means_to_a_network_that_starts_from_nothing(
+    staff_client: Client, trainable: Any
+) -> None:
     page = page_of(staff_client, "?preset=quick&network=mlp")
 
     assert f"learns from nothing, in {preset_config('quick', 'mlp').epochs} epochs" in page
 
 
-def test_a_preset_without_a_network_starts_a_run_that_chooses_one(staff_client, trainable):
+def test_a_preset_without_a_network_starts_a_run_that_chooses_one(staff_client: Client, trainable: Any) -> None:
     staff_client.post(PAGE, fields_on(page_of(staff_client, "?preset=quick")))
 
     run = trainable.runs.get()
     assert (run.preset, run.is_network_open) == ("quick", True)
 
 
-def test_a_preset_of_a_network_starts_a_run_with_its_settings(staff_client, trainable):
+def test_a_preset_of_a_network_starts_a_run_with_its_settings(staff_client: Client, trainable: Any) -> None:
     sent = fields_on(page_of(staff_client, "?preset=thorough&network=mlp")) | {"batch_normalization": "on"}
 
     answer = staff_client.post(PAGE, sent)
 
     run = trainable.runs.get()
-    assert answer.url == f"/manage/runs/{run.pk}/"
+    assert answer.headers["Location"] == f"/manage/runs/{run.pk}/"
     assert (run.preset, run.is_network_open) == ("thorough", False)
     assert run.training_config == preset_config("thorough", "mlp").settled({})
 
 
-def test_a_form_with_neither_preset_nor_network_is_the_usual_request(staff_client, trainable):
+def test_a_form_with_neither_preset_nor_network_is_the_usual_request(staff_client: Client, trainable: Any) -> None:
     staff_client.post(PAGE, {"seed": 3, "precision": "auto"})
 
     run = trainable.runs.get()
     assert (run.is_network_open, run.config["seed"]) == (True, 3)
 
 
-def test_no_preset_offers_a_flip_where_a_mirrored_picture_shows_something_else(staff_client, trainable):
+def test_no_preset_offers_a_flip_where_a_mirrored_picture_shows_something_else(
+    staff_client: Client, trainable: Any
+) -> None:
     trainable.is_mirror_safe = False
     trainable.save()
 
@@ -107,7 +117,7 @@ def test_no_preset_offers_a_flip_where_a_mirrored_picture_shows_something_else(s
     assert not re.search(r'value="flip"[^>]* checked', page)
 
 
-def test_an_earlier_run_fills_the_form_with_its_preset_and_settings(staff_client, trainable):
+def test_an_earlier_run_fills_the_form_with_its_preset_and_settings(staff_client: Client, trainable: Any) -> None:
     config = TrainingConfig.for_network("cnn", {"epochs": 77})
     run = trainable.runs.create(config=config.to_dict(), preset="thorough")
 
@@ -118,14 +128,14 @@ def test_an_earlier_run_fills_the_form_with_its_preset_and_settings(staff_client
     assert '<details class="more mb-3" open>' in page
 
 
-def test_an_earlier_run_whose_network_is_open_leads_to_a_choice_again(staff_client, trainable):
+def test_an_earlier_run_whose_network_is_open_leads_to_a_choice_again(staff_client: Client, trainable: Any) -> None:
     request = RunRequest.of(trainable, preset="quick")
     run = trainable.runs.create(**request.values())
 
     assert chosen(page_of(staff_client, f"?from={run.pk}")) == ["Quick", "Let it choose"]
 
 
-def test_a_refused_form_keeps_what_was_typed(staff_client, trainable):
+def test_a_refused_form_keeps_what_was_typed(staff_client: Client, trainable: Any) -> None:
     sent = fields_on(page_of(staff_client, "?preset=balanced&network=cnn")) | {"filters": "7, 9, x", "seed": "123"}
 
     answer = staff_client.post(PAGE, sent)
@@ -138,7 +148,7 @@ def test_a_refused_form_keeps_what_was_typed(staff_client, trainable):
 
 
 # --- what is known before the start
-def test_the_form_says_pictures_classes_thin_classes_and_steps(staff_client, trainable):
+def test_the_form_says_pictures_classes_thin_classes_and_steps(staff_client: Client, trainable: Any) -> None:
     page = page_of(staff_client, "?preset=quick&network=mlp")
 
     facts = dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>([^<]+)</dd>", page))
@@ -147,7 +157,9 @@ def test_the_form_says_pictures_classes_thin_classes_and_steps(staff_client, tra
     assert (facts["Expected time"], facts["Largest batch that fits in memory"]) == ("not measured yet", "–")
 
 
-def test_the_learning_rate_is_said_in_figures_for_browsers_without_scripts(staff_client, trainable):
+def test_the_learning_rate_is_said_in_figures_for_browsers_without_scripts(
+    staff_client: Client, trainable: Any
+) -> None:
     page = page_of(staff_client, "?preset=quick&network=mlp")
 
     rows = re.findall(r'<td>([\d.]+)</td><td class="number">([\d.e+-]+)</td>', page)
@@ -155,7 +167,7 @@ def test_the_learning_rate_is_said_in_figures_for_browsers_without_scripts(staff
     assert rows[0][0] == "0.0"
 
 
-def test_the_curve_has_few_points_from_the_first_step_to_the_last(trainable):
+def test_the_curve_has_few_points_from_the_first_step_to_the_last(trainable: Any) -> None:
     request = RunRequest.of(trainable, network="cnn", settings={"batch_size": 1, "epochs": 1000})
 
     curve = Estimate(request, Plan.of(trainable)).curve
@@ -165,7 +177,7 @@ def test_the_curve_has_few_points_from_the_first_step_to_the_last(trainable):
     assert 999 < curve[-1][0] < 1000
 
 
-def test_the_curve_falls_as_the_schedule_says(trainable):
+def test_the_curve_falls_as_the_schedule_says(trainable: Any) -> None:
     settings = {"schedule": "step", "rate_patience": 2, "rate_factor": 0.1, "learning_rate": 0.1, "epochs": 4}
     request = RunRequest.of(trainable, network="cnn", settings=settings)
 
@@ -175,7 +187,7 @@ def test_the_curve_falls_as_the_schedule_says(trainable):
 
 
 # --- the estimate, as the script asks for it
-def test_the_estimate_follows_the_form(staff_client, trainable):
+def test_the_estimate_follows_the_form(staff_client: Client, trainable: Any) -> None:
     sent = fields_on(page_of(staff_client, "?preset=quick&network=lenet5"))
     changes = {"epochs": 5, "batch_size": 2, "schedule": "constant", "learning_rate": 0.25}
 
@@ -186,17 +198,19 @@ def test_the_estimate_follows_the_form(staff_client, trainable):
     assert not Job.objects.exists()
 
 
-def test_a_form_that_is_wrong_has_no_estimate_but_says_why(staff_client, trainable):
+def test_a_form_that_is_wrong_has_no_estimate_but_says_why(staff_client: Client, trainable: Any) -> None:
     sent = fields_on(page_of(staff_client, "?preset=quick&network=mlp")) | {"epochs": 0}
 
     assert "expected 1 … 1000" in staff_client.get(f"{PAGE}estimate/", sent).json()["refused"]
 
 
-def test_estimates_are_for_staff(client, trainable):
-    assert client.get(f"{PAGE}estimate/").url.startswith("/login/")
+def test_estimates_are_for_staff(client: Client, trainable: Any) -> None:
+    assert client.get(f"{PAGE}estimate/").headers["Location"].startswith("/login/")
 
 
-def test_the_script_asks_for_a_dry_run(staff_client, trainable, monkeypatch, django_capture_on_commit_callbacks):
+def test_the_script_asks_for_a_dry_run(
+    staff_client: Client, trainable: Any, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
     nudged = []
     monkeypatch.setattr(Job, "nudge", lambda job: nudged.append(job.pk))
     sent = fields_on(page_of(staff_client))
@@ -211,7 +225,7 @@ def test_the_script_asks_for_a_dry_run(staff_client, trainable, monkeypatch, dja
     assert "These are the figures of MobileNetV2" in answer["stands_for"]
 
 
-def test_the_button_asks_for_a_dry_run_without_scripts_and_keeps_the_form(staff_client, trainable):
+def test_the_button_asks_for_a_dry_run_without_scripts_and_keeps_the_form(staff_client: Client, trainable: Any) -> None:
     sent = fields_on(page_of(staff_client)) | {"seed": "31", "dry_run": "1"}
 
     answer = staff_client.post(PAGE, sent)
@@ -222,7 +236,7 @@ def test_the_button_asks_for_a_dry_run_without_scripts_and_keeps_the_form(staff_
     assert fields_on(page)["seed"] == "31"
 
 
-def test_what_a_dry_run_measured_is_said(staff_client, trainable, measured):
+def test_what_a_dry_run_measured_is_said(staff_client: Client, trainable: Any, measured: Any) -> None:
     measured(RunRequest.of(trainable, preset="quick").config)
 
     page = page_of(staff_client, "?preset=quick")
@@ -232,7 +246,7 @@ def test_what_a_dry_run_measured_is_said(staff_client, trainable, measured):
     assert "Here: about 1 min 35 s" in page
 
 
-def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable, measured):
+def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable: Any, measured: Any) -> None:
     request = RunRequest.of(trainable, preset="quick")
     job = measured(request.config, largest_batch=8)
     job.refresh_from_db()
@@ -240,7 +254,9 @@ def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable, measured):
     assert Estimate(request, Plan.of(trainable), job).largest_batch == "8 pictures: make the batch smaller"
 
 
-def test_a_dry_run_that_failed_says_why_and_may_be_asked_for_again(staff_client, staff, trainable):
+def test_a_dry_run_that_failed_says_why_and_may_be_asked_for_again(
+    staff_client: Client, staff: User, trainable: Any
+) -> None:
     config = RunRequest.of(trainable, preset="quick").config
     job = ask_for_dry_run(trainable, config, 10, staff)
     Job.objects.update(
@@ -254,7 +270,9 @@ def test_a_dry_run_that_failed_says_why_and_may_be_asked_for_again(staff_client,
 
 
 # --- dry runs
-def test_a_dry_run_of_the_same_settings_and_pictures_is_not_made_twice(trainable, measured, staff):
+def test_a_dry_run_of_the_same_settings_and_pictures_is_not_made_twice(
+    trainable: Any, measured: Any, staff: User
+) -> None:
     config = TrainingConfig.for_network("cnn")
     job = measured(config)
 
@@ -263,7 +281,7 @@ def test_a_dry_run_of_the_same_settings_and_pictures_is_not_made_twice(trainable
     assert digest_of(config, 10) != digest_of(config.changed({"batch_size": 3}), 10)
 
 
-def test_asking_for_another_dry_run_ends_the_one_that_waits(trainable, staff):
+def test_asking_for_another_dry_run_ends_the_one_that_waits(trainable: Any, staff: User) -> None:
     first = ask_for_dry_run(trainable, TrainingConfig.for_network("cnn"), 10, staff)
 
     ask_for_dry_run(trainable, TrainingConfig.for_network("mlp"), 10, staff)
@@ -273,7 +291,9 @@ def test_asking_for_another_dry_run_ends_the_one_that_waits(trainable, staff):
     assert find(trainable, TrainingConfig.for_network("cnn"), 10) is None
 
 
-def test_the_page_measures_by_itself_only_where_nothing_else_is_at_work(staff_client, trainable, staff):
+def test_the_page_measures_by_itself_only_where_nothing_else_is_at_work(
+    staff_client: Client, trainable: Any, staff: User
+) -> None:
     assert "data-measures" in page_of(staff_client)
     trainable.runs.create(
         config=TrainingConfig().to_dict(), state=TrainingRun.State.TRAINING, lease=1, heartbeat=timezone.now()
@@ -283,13 +303,15 @@ def test_the_page_measures_by_itself_only_where_nothing_else_is_at_work(staff_cl
     assert "data-measures" not in page_of(staff_client)
 
 
-def test_a_job_that_waits_goes_before_a_dry_run(trainable):
+def test_a_job_that_waits_goes_before_a_dry_run(trainable: Any) -> None:
     Job.objects.create(recognizer=trainable, kind=Job.Kind.REVIEW)
 
     assert not is_welcome(trainable)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_page_asks_few_questions(staff_client, trainable, preset, django_assert_max_num_queries):
+def test_the_page_asks_few_questions(
+    staff_client: Client, trainable: Any, preset: Any, django_assert_max_num_queries: Any
+) -> None:
     with django_assert_max_num_queries(16):
         staff_client.get(f"{PAGE}?preset={preset}")

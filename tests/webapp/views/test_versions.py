@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 
 from training.evaluation.metrics import ClassMetrics, Evaluation
-from training.models import LabelNames, ModelVersion
+from training.models import LabelNames, ModelVersion, Picture, Recognizer
 from training.models.versions import roll_back
 from webapp.presenters.confusion import confusion_rows
 
@@ -17,13 +21,15 @@ VERSION = "/manage/shapes/versions/1/"
 
 
 @pytest.mark.parametrize("address", [VERSION, f"{VERSION}download/", f"{VERSION}report/", f"{VERSION}evaluation/"])
-def test_versions_are_for_staff(client, django_user_model, version, address):
-    assert client.get(address).url.startswith("/login/")
+def test_versions_are_for_staff(client: Client, django_user_model: Any, version: ModelVersion, address: str) -> None:
+    assert client.get(address).headers["Location"].startswith("/login/")
     client.force_login(django_user_model.objects.create_user("guest"), "django.contrib.auth.backends.ModelBackend")
     assert client.get(address).status_code == 403
 
 
-def test_only_staff_publish(client, recognizer, make_version):
+def test_only_staff_publish(
+    client: Client, recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+) -> None:
     version = make_version(recognizer)
 
     client.post(f"{VERSION}publish/")
@@ -32,7 +38,7 @@ def test_only_staff_publish(client, recognizer, make_version):
     assert not version.is_active
 
 
-def test_a_version_shows_its_figures(staff_client, version):
+def test_a_version_shows_its_figures(staff_client: Client, version: ModelVersion) -> None:
     page = staff_client.get(VERSION).content.decode()
 
     assert "in use" in page
@@ -41,7 +47,7 @@ def test_a_version_shows_its_figures(staff_client, version):
     assert "style=" not in page
 
 
-def test_a_version_shows_how_far_its_figures_can_be_trusted(staff_client, version):
+def test_a_version_shows_how_far_its_figures_can_be_trusted(staff_client: Client, version: ModelVersion) -> None:
     page = " ".join(staff_client.get(VERSION).content.decode().split())
 
     assert "19 times in 20" in page
@@ -51,7 +57,7 @@ def test_a_version_shows_how_far_its_figures_can_be_trusted(staff_client, versio
     assert "JPEG" in page
 
 
-def test_a_version_of_an_earlier_release_shows_what_it_has(staff_client, version):
+def test_a_version_of_an_earlier_release_shows_what_it_has(staff_client: Client, version: ModelVersion) -> None:
     version.evaluation = {name: version.evaluation[name] for name in ("pictures", "accuracy", "classes", "confusion")}
     version.save()
 
@@ -63,7 +69,7 @@ def test_a_version_of_an_earlier_release_shows_what_it_has(staff_client, version
 
 
 @pytest.fixture
-def version_of_7735484(version):
+def version_of_7735484(version: ModelVersion) -> Any:
     """Its evaluation by the names of that release."""
     version.evaluation["robustness"]["disturbed"] = version.evaluation["robustness"].pop("corrupted")
     version.evaluation["cost"]["twin_bytes"] = version.evaluation["cost"].pop("serving_model_bytes")
@@ -71,7 +77,7 @@ def version_of_7735484(version):
     return version
 
 
-def test_a_version_of_the_release_before_shows_the_same(staff_client, version_of_7735484):
+def test_a_version_of_the_release_before_shows_the_same(staff_client: Client, version_of_7735484: Any) -> None:
     page = staff_client.get(VERSION).content.decode()
 
     assert "What it withstands" in page
@@ -79,14 +85,16 @@ def test_a_version_of_the_release_before_shows_the_same(staff_client, version_of
     assert "0\N{NO-BREAK SPACE}bytes" not in page
 
 
-def test_its_figures_are_carried_away_by_todays_names(staff_client, version_of_7735484):
+def test_its_figures_are_carried_away_by_todays_names(staff_client: Client, version_of_7735484: Any) -> None:
     figures = staff_client.get(f"{VERSION}evaluation/").json()
 
     assert figures["robustness"]["corrupted"] == version_of_7735484.evaluation["robustness"]["disturbed"]
     assert figures["cost"]["serving_model_bytes"] == version_of_7735484.evaluation["cost"]["twin_bytes"] > 0
 
 
-def test_a_versions_worst_errors_are_shown_with_their_pictures(staff_client, recognizer, version, add_pictures):
+def test_a_versions_worst_errors_are_shown_with_their_pictures(
+    staff_client: Client, recognizer: Recognizer, version: ModelVersion, add_pictures: Callable[..., list[Picture]]
+) -> None:
     (picture,) = add_pictures(recognizer)
     wrong = {"true": "circle", "answered": "square", "probability": 0.91}
     version.evaluation["worst"] = [{"sha256": picture.sha256, **wrong}, {"sha256": "0" * 64, **wrong}]
@@ -99,7 +107,9 @@ def test_a_versions_worst_errors_are_shown_with_their_pictures(staff_client, rec
     assert "deleted since" in page
 
 
-def test_the_report_is_one_file_that_fetches_nothing(staff_client, recognizer, version, add_pictures):
+def test_the_report_is_one_file_that_fetches_nothing(
+    staff_client: Client, recognizer: Recognizer, version: ModelVersion, add_pictures: Callable[..., list[Picture]]
+) -> None:
     (picture,) = add_pictures(recognizer)
     wrong = {"sha256": picture.sha256, "true": "circle", "answered": "square", "probability": 0.91}
     version.evaluation["worst"] = [wrong]
@@ -115,46 +125,57 @@ def test_the_report_is_one_file_that_fetches_nothing(staff_client, recognizer, v
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
-def test_the_report_is_written_in_the_readers_language(staff_client, version, language):
+def test_the_report_is_written_in_the_readers_language(
+    staff_client: Client, version: ModelVersion, language: str
+) -> None:
     page = staff_client.get(f"{VERSION}report/", headers={"accept-language": language}).content.decode()
 
     assert f'lang="{language}"' in page
 
 
-def test_the_evaluation_is_carried_away_as_json(staff_client, version):
+def test_the_evaluation_is_carried_away_as_json(staff_client: Client, version: ModelVersion) -> None:
     answer = staff_client.get(f"{VERSION}evaluation/")
 
     assert answer["Content-Disposition"] == 'attachment; filename="shapes-version-1.json"'
     assert answer.json()["calibration"] == json.loads(json.dumps(version.evaluation["calibration"]))
 
 
-def test_a_versions_page_asks_few_questions(staff_client, version, django_assert_max_num_queries):
+def test_a_versions_page_asks_few_questions(
+    staff_client: Client, version: ModelVersion, django_assert_max_num_queries: Any
+) -> None:
     with django_assert_max_num_queries(9):
         staff_client.get(VERSION)
 
 
-def test_an_unknown_version_is_not_found(staff_client, recognizer):
+def test_an_unknown_version_is_not_found(staff_client: Client, recognizer: Recognizer) -> None:
     assert staff_client.get(VERSION).status_code == 404
 
 
-def test_a_version_is_published_with_a_reason(staff_client, staff, recognizer, make_version):
+def test_a_version_is_published_with_a_reason(
+    staff_client: Client, staff: User, recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+) -> None:
     version = make_version(recognizer)
 
     answer = staff_client.post(f"{VERSION}publish/", {"reason": "better"})
 
-    assert answer.url == "/manage/shapes/"
+    assert answer.headers["Location"] == "/manage/shapes/"
     assert recognizer.versions.active() == version
     assert version.activations.filter(by=staff, reason="better").exists()
 
 
-def test_a_version_in_use_is_not_published_again(staff_client, version):
+def test_a_version_in_use_is_not_published_again(staff_client: Client, version: ModelVersion) -> None:
     page = staff_client.post(f"{VERSION}publish/", follow=True).content.decode()
 
     assert "in use already" in page
     assert version.activations.count() == 1
 
 
-def test_a_version_whose_file_has_changed_is_not_published(staff_client, recognizer, version, make_version):
+def test_a_version_whose_file_has_changed_is_not_published(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     broken = make_version(recognizer)
     broken.files.h5.write_bytes(b"something else")
 
@@ -165,7 +186,13 @@ def test_a_version_whose_file_has_changed_is_not_published(staff_client, recogni
 
 
 @pytest.mark.parametrize("address", ["/manage/", "/manage/shapes/", "/manage/shapes/versions/2/"])
-def test_why_a_version_was_not_published_is_said_until_one_is(staff_client, recognizer, version, make_version, address):
+def test_why_a_version_was_not_published_is_said_until_one_is(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+    address: str,
+) -> None:
     broken = make_version(recognizer)
     broken.files.serving_model[1].unlink()
     staff_client.post("/manage/shapes/versions/2/publish/")
@@ -178,7 +205,12 @@ def test_why_a_version_was_not_published_is_said_until_one_is(staff_client, reco
     assert "could not be published" not in staff_client.get(address).content.decode()
 
 
-def test_a_version_that_could_not_be_published_is_not_the_next_step(staff_client, recognizer, version, make_version):
+def test_a_version_that_could_not_be_published_is_not_the_next_step(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     broken = make_version(recognizer)
     ModelVersion.objects.filter(pk=broken.pk).update(test_accuracy=2)
     broken.files.h5.unlink()
@@ -188,7 +220,12 @@ def test_a_version_that_could_not_be_published_is_not_the_next_step(staff_client
     assert page.context["next_step"] == "try"
 
 
-def test_a_roll_back_to_a_harmed_version_leaves_the_one_in_use(staff_client, recognizer, version, make_version):
+def test_a_roll_back_to_a_harmed_version_leaves_the_one_in_use(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     newer = make_version(recognizer)
     newer.publish(None)
     version.files.h5.write_bytes(b"something else")
@@ -201,7 +238,9 @@ def test_a_roll_back_to_a_harmed_version_leaves_the_one_in_use(staff_client, rec
 
 
 @pytest.mark.parametrize("address", ["/manage/", "/manage/shapes/", VERSION])
-def test_pages_say_on_which_host_a_version_will_not_open(staff_client, version, address):
+def test_pages_say_on_which_host_a_version_will_not_open(
+    staff_client: Client, version: ModelVersion, address: str
+) -> None:
     version.failed_openings.create(host="<web>", sentence={"template": "It is gone.", "params": {}})
 
     page = staff_client.get(address).content.decode()
@@ -209,7 +248,12 @@ def test_pages_say_on_which_host_a_version_will_not_open(staff_client, version, 
     assert "Version 1 cannot be opened on &lt;web&gt;: It is gone." in page
 
 
-def test_what_would_not_open_before_the_publication_is_over(staff_client, recognizer, version, make_version):
+def test_what_would_not_open_before_the_publication_is_over(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     version.failed_openings.create(host="web", sentence={"template": "It is gone.", "params": {}})
     make_version(recognizer).publish(None)
     roll_back(recognizer, None, "")
@@ -217,7 +261,9 @@ def test_what_would_not_open_before_the_publication_is_over(staff_client, recogn
     assert "cannot be opened" not in staff_client.get("/manage/").content.decode()
 
 
-def test_a_reason_that_is_too_long_is_refused(staff_client, recognizer, make_version):
+def test_a_reason_that_is_too_long_is_refused(
+    staff_client: Client, recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+) -> None:
     make_version(recognizer)
 
     page = staff_client.post(f"{VERSION}publish/", {"reason": "x" * 501}, follow=True).content.decode()
@@ -226,7 +272,12 @@ def test_a_reason_that_is_too_long_is_refused(staff_client, recognizer, make_ver
     assert recognizer.versions.active() is None
 
 
-def test_a_publication_is_rolled_back_with_a_reason(staff_client, recognizer, version, make_version):
+def test_a_publication_is_rolled_back_with_a_reason(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     make_version(recognizer).publish(None)
 
     staff_client.post("/manage/shapes/roll-back/", {"reason": "calls glass metal"})
@@ -235,7 +286,12 @@ def test_a_publication_is_rolled_back_with_a_reason(staff_client, recognizer, ve
     assert "calls glass metal" in staff_client.get("/manage/shapes/").content.decode()
 
 
-def test_a_roll_back_without_a_reason_is_refused(staff_client, recognizer, version, make_version):
+def test_a_roll_back_without_a_reason_is_refused(
+    staff_client: Client,
+    recognizer: Recognizer,
+    version: ModelVersion,
+    make_version: Callable[[Recognizer], ModelVersion],
+) -> None:
     newer = make_version(recognizer)
     newer.publish(None)
 
@@ -245,26 +301,26 @@ def test_a_roll_back_without_a_reason_is_refused(staff_client, recognizer, versi
     assert recognizer.versions.active() == newer
 
 
-def test_with_nothing_before_it_nothing_is_rolled_back(staff_client, version):
+def test_with_nothing_before_it_nothing_is_rolled_back(staff_client: Client, version: ModelVersion) -> None:
     page = staff_client.post("/manage/shapes/roll-back/", {"reason": "why not"}, follow=True).content.decode()
 
     assert "no earlier version" in page
 
 
 @pytest.mark.parametrize("address", [f"{VERSION}publish/", "/manage/shapes/roll-back/"])
-def test_nothing_is_published_by_a_link(staff_client, version, address):
+def test_nothing_is_published_by_a_link(staff_client: Client, version: ModelVersion, address: str) -> None:
     assert staff_client.get(address).status_code == 405
 
 
-def test_the_h5_is_carried_away_whole(staff_client, version):
+def test_the_h5_is_carried_away_whole(staff_client: Client, version: ModelVersion) -> None:
     answer = staff_client.get(f"{VERSION}download/")
 
     assert answer["Content-Disposition"] == 'attachment; filename="shapes-version-1.h5"'
-    assert b"".join(answer.streaming_content) == version.files.h5.read_bytes()
+    assert answer.getvalue() == version.files.h5.read_bytes()
 
 
 @pytest.mark.parametrize("harm", ["changed", "missing"])
-def test_an_h5_that_is_not_whole_is_not_handed_out(staff_client, version, harm):
+def test_an_h5_that_is_not_whole_is_not_handed_out(staff_client: Client, version: ModelVersion, harm: Any) -> None:
     version.files.h5.write_bytes(b"something else") if harm == "changed" else version.files.h5.unlink()
 
     answer = staff_client.get(f"{VERSION}download/")
@@ -273,7 +329,7 @@ def test_an_h5_that_is_not_whole_is_not_handed_out(staff_client, version, harm):
     assert version.files.h5.name in answer.content.decode()
 
 
-def test_the_confusion_matrix_is_shaded_by_a_rows_share():
+def test_the_confusion_matrix_is_shaded_by_a_rows_share() -> None:
     classes = [ClassMetrics(name, 0.0, 0.0, 0.0, 0) for name in "ab"]
     evaluation = Evaluation(classes=classes, confusion=[[9, 1], [0, 0]])
 
