@@ -2,61 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import keras
 from keras import layers
 
 from training.config import TrainingConfig
-
-PIXEL_RANGE = (0, 255)
+from training.config.augmentation import Change, Colour, changes, changes_of
 
 
 def augmented(pixels: keras.KerasTensor, config: TrainingConfig) -> keras.KerasTensor:
-    """Pixels in 0-255, randomly changed in the order in which the changes are listed.
-
-    Grey pixels have no colour to change: it is left out for them.
-    """
-    for name in config.augmentation:
-        if name == "colour" and pixels.shape[-1] == 1:
-            continue
-        for layer in random_layers(name, config):
-            pixels = layer(pixels)
+    """Pixels in 0-255, randomly changed as the trainer changes them (`training/trainer/augmentation.py`)."""
+    for layer in _layers_of(changes(config), config.seed):
+        pixels = layer(pixels)
     return pixels
 
 
 def random_layers(name: str, config: TrainingConfig) -> list[layers.Layer]:
-    """The layers of one kind of augmentation, as strong as the config says. At strength 1:
+    """The layers of one kind of augmentation, as strong as the config says."""
+    return _layers_of(changes_of(name, config), config.seed)
 
-    turned by up to 18°, zoomed by up to a quarter, moved by up to 15 % of the side, sheared by up to a quarter,
-    contrast by up to 20 %, brightness by up to 15 % of white, hue by up to 5 % of its circle, saturation by up to 40 %,
-    blurred, an eighth of the picture erased in a half of them, a half inverted.
-    """
-    strength, seed = config.augmentation_strength, config.seed
-    moved = {"fill_mode": "nearest", "seed": seed}
-    coloured = {"value_range": PIXEL_RANGE, "seed": seed}
-    # Pairs where a single number would do: written as one, Keras 3.15 cannot load some of these layers again.
-    makers: dict[str, Callable[[], list[layers.Layer]]] = {
-        "flip": lambda: [layers.RandomFlip("horizontal", seed=seed)],
-        "vertical_flip": lambda: [layers.RandomFlip("vertical", seed=seed)],
-        "rotation": lambda: [layers.RandomRotation(0.05 * strength, **moved)],
-        "zoom": lambda: [layers.RandomZoom(min(0.25 * strength, 0.6), **moved)],
-        "translation": lambda: [layers.RandomTranslation(0.15 * strength, 0.15 * strength, **moved)],
-        "shear": lambda: [layers.RandomShear((0.0, 0.25 * strength), **moved)],
-        "contrast": lambda: [layers.RandomContrast(0.2 * strength, **coloured)],
-        "brightness": lambda: [layers.RandomBrightness(0.15 * strength, **coloured)],
-        "colour": lambda: [
-            layers.RandomHue((0.0, 0.05 * strength), **coloured),
-            layers.RandomSaturation((0.5 - 0.15 * strength, 0.5 + 0.15 * strength), **coloured),
-        ],
-        "blur": lambda: [layers.RandomGaussianBlur((0.0, 0.5), kernel_size=7, sigma=(0.1, 1.5 * strength), **coloured)],
-        "erasing": lambda: [
-            layers.RandomErasing((0.5, 0.5), scale=(0.02, min(0.12 * strength, 0.4)), fill_value=128.0, **coloured)
-        ],
-        "invert": lambda: [layers.RandomInvert(0.5, **coloured)],
-    }
-    return [_savable(layer) for layer in makers[name]()]
+
+def _layers_of(some: tuple[Change, ...], seed: int) -> list[layers.Layer]:
+    """Each with a seed of its own: with one for all, two that draw alike would always draw the same."""
+    made: list[layers.Layer] = []
+    for change in some:
+        for part in (change.hue, change.saturation) if isinstance(change, Colour) else (change,):
+            kind = getattr(layers, f"Random{type(part).__name__}")
+            made.append(_savable(kind(**asdict(part), seed=seed + len(made))))
+    return made
 
 
 def _savable(layer: layers.Layer) -> layers.Layer:

@@ -1,27 +1,46 @@
-"""Random changes of the training pictures: what the network's own augmentation layers say, in a fraction of their time.
+"""Random changes of the training pictures: what the layers in the H5 do, in a fraction of their time.
 
-All that moves pixels is one affine map, so a picture is sampled once however many changes are chosen. The changes
-depend on the seed, the epoch and the picture alone: a training that was broken off goes on with the very same ones.
+Both follow `training/config/augmentation.py`. All that moves pixels is one affine map, so a picture is sampled once
+however many changes are chosen. The changes depend on the seed, the epoch and the picture alone: a training that was
+broken off goes on with the very same ones.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance, ImageFilter
+from PIL import Image
 
 from training.config import TrainingConfig
+from training.config.augmentation import (
+    Brightness,
+    Change,
+    Colour,
+    Contrast,
+    Erasing,
+    Flip,
+    GaussianBlur,
+    Invert,
+    Move,
+    Range,
+    Rotation,
+    Shear,
+    Translation,
+    Zoom,
+    changes,
+)
 from training.data.images import Pixels
+from training.trainer.recolouring import Box, blurred, brighter, contrasted, erased, tinted
 
-Chance = np.random.Generator
-Matrix = NDArray[np.float64]  # (3, 3), from a place in the new picture to one in the old, in halves of its side
-
-MARGIN = 1 / 4  # of the side: how far the colours of the border go on beyond it
-MOVING = frozenset({"flip", "vertical_flip", "rotation", "zoom", "translation", "shear"})
-GREY = 128
-EVERY = 4  # pixel of every row and column that a mean colour is taken from: a mean of all takes as long as the sampling
+Rng: TypeAlias = np.random.Generator
+Drawn: TypeAlias = dict[str, float]  # what one picture gets of a change
+Matrix: TypeAlias = NDArray[np.float64]
+"""(3, 3), from a place in the new picture to one in the old, in halves of the side."""
 
 
 def changed(pixels: Pixels, config: TrainingConfig, *key: int) -> Pixels:
@@ -33,46 +52,87 @@ def changed(pixels: Pixels, config: TrainingConfig, *key: int) -> Pixels:
     """
     if not config.augmentation:
         return pixels
-    chance = np.random.default_rng((config.seed, *key))
-    if MOVING.intersection(config.augmentation):
-        pixels = moved(pixels, random_map(config, chance))
-    for name in config.augmentation:
-        if name not in MOVING:
-            pixels = _coloured(pixels, name, config.augmentation_strength, chance)
+    rng = np.random.default_rng((config.seed, *key))
+    return apply([(change, draw(change, rng)) for change in changes(config)], pixels)
+
+
+def apply(settled: Sequence[tuple[Change, Drawn]], pixels: Pixels) -> Pixels:
+    """One picture after changes with what was drawn for each; those that move pixels first, in one sampling."""
+    maps = [_map_of(change, drawn, len(pixels)) for change, drawn in settled if isinstance(change, Move)]
+    if maps:
+        pixels = moved(pixels, reduce(np.matmul, maps))
+    for change, drawn in settled:
+        if not isinstance(change, Move):
+            pixels = _recoloured(pixels, change, drawn)
     return pixels
 
 
-def random_map(config: TrainingConfig, chance: Chance) -> Matrix:
-    """The affine map of all changes that move pixels, as strong as the layers of the same names make them."""
-    strength = config.augmentation_strength
-    total = np.eye(3)
-    for name in config.augmentation:
-        if name in MOVING:
-            total = total @ _map_of(name, strength, chance)
-    return total
+def draw(change: Change, rng: Rng) -> Drawn:
+    """What one picture gets of a change, drawn from the distribution that the layer draws from."""
+    match change:
+        case Flip():
+            return {"flips": rng.random() < 0.5}
+        case Rotation():
+            return {"turn": rng.uniform(*change.factor)}
+        case Zoom():
+            return {"height": 1 + rng.uniform(*change.height_factor), "width": 1 + rng.uniform(*change.width_factor)}
+        case Translation():
+            width, height = (_from_the_end(factor, rng) for factor in (change.width_factor, change.height_factor))
+            return {"width": width, "height": height}
+        case Shear():
+            return {"shear": _to_either_side(change.x_factor, rng)}
+        case Contrast():
+            return {"factor": rng.uniform(1 - change.factor[0], 1 + change.factor[1])}
+        case Brightness():
+            return {"delta": rng.uniform(*change.factor)}
+        case Colour():
+            hue, share = _to_either_side(change.hue.factor, rng) / 2, rng.uniform(*change.saturation.factor)
+            return {"hue": hue, "saturation": share / (1 - share)}
+        case GaussianBlur():
+            applies = _applies(change.factor, rng)
+            return {"applies": applies, "across": rng.uniform(*change.sigma), "down": rng.uniform(*change.sigma)}
+        case Erasing():
+            width, height = (math.sqrt(rng.uniform(*change.scale)) for _ in range(2))
+            left, top = (rng.random() * (1 - length) for length in (width, height))
+            applies = _applies(change.factor, rng)
+            return {"applies": applies, "left": left, "top": top, "width": width, "height": height}
+        case Invert():
+            return {"applies": _applies(change.factor, rng)}
 
 
-def _map_of(name: str, strength: float, chance: Chance) -> Matrix:
-    if name in ("flip", "vertical_flip"):
-        sign = -1 if chance.random() < 0.5 else 1
-        return np.diag([sign, 1, 1] if name == "flip" else [1, sign, 1]).astype(np.float64)
-    if name == "rotation":
-        angle = chance.uniform(-0.1, 0.1) * math.pi * strength
-        return _matrix(math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle))
-    if name == "zoom":
-        return _zoom(min(0.25 * strength, 0.6), chance)
-    if name == "translation":
-        return _matrix(1, 0, 0, 1, *chance.uniform(-0.3, 0.3, 2) * strength)
-    return _matrix(1, chance.uniform(-0.25, 0.25) * strength, 0, 1)  # shear
+def _to_either_side(factor: Range, rng: Rng) -> float:
+    low, high = factor
+    place = rng.uniform(-1, 1)
+    return math.copysign(low + (high - low) * abs(place), place)
 
 
-def _zoom(most: float, chance: Chance) -> Matrix:
-    """Mostly closer, at a random place, and a little wider or narrower: a random crop that keeps nearly all shapes."""
-    scale = chance.uniform(1 - most, 1 + most / 4)
-    stretch = math.exp(chance.uniform(-most, most) / 2)
-    across, down = scale * stretch, scale / stretch
-    places = chance.uniform(-1, 1, 2) * (abs(1 - across), abs(1 - down))
-    return _matrix(across, 0, 0, down, *places)
+def _from_the_end(factor: Range, rng: Rng) -> float:
+    """Uniform like the others, but so that a translation goes where the same seed always sent it."""
+    low, high = factor
+    return -rng.uniform(-high, -low)
+
+
+def _applies(factor: Range, rng: Rng) -> bool:
+    """The layers draw the probability from its range first; ours are of one value."""
+    return rng.random() < factor[0]
+
+
+def _map_of(change: Move, drawn: Drawn, side: int) -> Matrix:
+    match change:
+        case Flip():
+            sign = -1 if drawn["flips"] else 1
+            return _matrix(sign, 0, 0, 1) if change.mode == "horizontal" else _matrix(1, 0, 0, sign)
+        case Rotation():
+            angle = drawn["turn"] * 2 * math.pi
+            return _matrix(math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle))
+        case Zoom():
+            return _matrix(drawn["width"], 0, 0, drawn["height"])
+        case Translation():
+            return _matrix(1, 0, 0, 1, -2 * drawn["width"], -2 * drawn["height"])
+        case Shear():
+            to_first_row = 1 - 1 / side
+            return _matrix(1, drawn["shear"], 0, 1, right=drawn["shear"] * to_first_row)
+    raise TypeError(change)
 
 
 def _matrix(a: float, b: float, c: float, d: float, right: float = 0, down: float = 0) -> Matrix:
@@ -85,70 +145,41 @@ def moved(pixels: Pixels, by: Matrix) -> Pixels:
     Args:
         pixels: (side, side, 3).
     """
-    side = pixels.shape[0]
-    margin = math.ceil(side * MARGIN)
-    wide = Image.fromarray(np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge"))
+    side = len(pixels)
     half = side / 2
+    reach = float(np.abs(by[:2]).sum(axis=1).max())  # how far from the middle the farthest place lies
+    margin = 1 + max(0, math.ceil(half * (reach - 1)))
     to_halves = _matrix(1 / half, 0, 0, 1 / half, -1, -1)
     to_pixels = _matrix(half, 0, 0, half, half + margin, half + margin)
     coefficients = (to_pixels @ by @ to_halves)[:2].ravel().tolist()
-    mean = tuple(int(each) for each in _some_of(pixels).mean(axis=(0, 1)))
-    picture = wide.transform(
-        (side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR, fillcolor=mean
-    )
-    return np.asarray(picture)
+    wide = Image.fromarray(_with_border(pixels, margin))
+    return np.asarray(wide.transform((side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))
 
 
-def _some_of(pixels: Pixels) -> Pixels:
-    """Enough of them for a mean colour."""
-    return pixels[::EVERY, ::EVERY]
+def _with_border(pixels: Pixels, margin: int) -> Pixels:
+    """What np.pad makes of it in the mode "edge", in half of the time."""
+    side = len(pixels)
+    wide = np.empty((side + 2 * margin, side + 2 * margin, 3), np.uint8)
+    rows = wide[margin : margin + side]
+    rows[:, margin : margin + side] = pixels
+    rows[:, :margin], rows[:, margin + side :] = pixels[:, :1], pixels[:, -1:]
+    wide[:margin], wide[margin + side :] = rows[0], rows[-1]
+    return wide
 
 
-def _coloured(pixels: Pixels, name: str, strength: float, chance: Chance) -> Pixels:
-    if name == "invert":
-        return 255 - pixels if chance.random() < 0.5 else pixels
-    if name == "blur":
-        return _blurred(pixels, 0.04 * strength, chance)
-    if name == "erasing":
-        return _erased(pixels, min(0.12 * strength, 0.4), chance)
-    if name == "colour":
-        return _tinted(pixels, strength, chance)
-    if name == "contrast":
-        return _table(pixels, chance.uniform(1 - 0.2 * strength, 1 + 0.2 * strength), 0, float(_some_of(pixels).mean()))
-    return _table(pixels, 1, chance.uniform(-0.15, 0.15) * strength * 255, 0)  # brightness
-
-
-def _table(pixels: Pixels, factor: float, offset: float, centre: float) -> Pixels:
-    """Every value stretched from a centre and moved, through a table of all 256."""
-    values = (np.arange(256) - centre) * factor + centre + offset
-    return values.clip(0, 255).astype(np.uint8)[pixels]
-
-
-def _tinted(pixels: Pixels, strength: float, chance: Chance) -> Pixels:
-    """Saturation changed by up to 40 %, then each of red, green and blue by up to 5 %, as a lamp's colour does."""
-    saturation = chance.uniform(1 - 0.4 * strength, 1 + 0.4 * strength)
-    saturated = np.asarray(ImageEnhance.Color(Image.fromarray(pixels)).enhance(saturation))
-    factors = chance.uniform(1 - 0.05 * strength, 1 + 0.05 * strength, 3)
-    channels = [_table(saturated[..., i], factors[i], 0, 0) for i in range(3)]
-    return np.stack(channels, axis=-1)
-
-
-def _blurred(pixels: Pixels, most: float, chance: Chance) -> Pixels:
-    """In a half of the pictures out of focus, or from afar, by up to a share of the side."""
-    if chance.random() < 0.5:
+def _recoloured(pixels: Pixels, change: Change, drawn: Drawn) -> Pixels:
+    match change:
+        case Contrast():
+            return contrasted(pixels, drawn["factor"])
+        case Brightness():
+            return brighter(pixels, drawn["delta"])
+        case Colour():
+            return tinted(pixels, drawn["hue"], drawn["saturation"])
+    if not drawn["applies"]:
         return pixels
-    radius = chance.uniform(0, most) * pixels.shape[0]
-    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
-
-
-def _erased(pixels: Pixels, most: float, chance: Chance) -> Pixels:
-    """In a half of the pictures a grey rectangle covers up to a share of it."""
-    if chance.random() < 0.5:
-        return pixels
-    side, stretch = pixels.shape[0], math.exp(chance.uniform(-0.5, 0.5))
-    length = side * math.sqrt(chance.uniform(0.02, most))
-    high, wide = (max(1, min(side, round(each))) for each in (length * stretch, length / stretch))
-    top, left = chance.integers(0, side - high + 1), chance.integers(0, side - wide + 1)
-    copy = pixels.copy()
-    copy[top : top + high, left : left + wide] = GREY
-    return copy
+    match change:
+        case GaussianBlur():
+            return blurred(pixels, change.kernel_size, drawn["down"], drawn["across"])
+        case Erasing():
+            return erased(pixels, Box(*(drawn[name] for name in Box._fields)), change.fill_value)
+    return 255 - pixels
