@@ -18,7 +18,7 @@ def main(pictures: Path, folder: Path, presets: list[str]) -> None:
     open_installation(folder)
     from training.config.presets import preset_config
     from training.models import Job
-    from training.results.dry_run import DryRun
+    from training.results.dry_run_result import DryRun
     from training.runs import supervisor
 
     recognizer = recognizer_of(pictures)

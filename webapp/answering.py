@@ -13,7 +13,7 @@ from training.errors import NotComparable, StillInUse
 from training.messages import UserFacingError
 from training.models import Recognizer
 from webapp.errors import NoPicture, TooLarge
-from webapp.operations.metrics import count_answer, count_refusal
+from webapp.operations.prometheus import count_answer, count_refusal
 
 MAX_REQUEST_BYTES = MAX_UPLOAD_BYTES + 100_000  # the form around the picture
 STATUSES = {TooLarge: 413, NoVersion: 409, StillInUse: 409, NotComparable: 409, EngineUnavailable: 503}

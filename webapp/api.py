@@ -32,7 +32,7 @@ from training.runs.requests import RunRequest
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import NoPicture, TooLarge
 from webapp.guards import StaffRequest
-from webapp.operations.metrics import count_refusal
+from webapp.operations.prometheus import count_refusal
 
 
 class StaffSession(SessionAuth):

@@ -18,7 +18,7 @@ from training.data.image_quality import flaws
 from training.data.images import Pixels, load_pixels
 from training.evaluation.label_errors import LabelError, find_label_errors, out_of_fold, reduced
 from training.models import Picture
-from training.results.review import FlawedPicture, LeakReport, LikelyLabelError, ReviewResult
+from training.results.review_result import FlawedPicture, LeakReport, LikelyLabelError, ReviewResult
 
 IMAGE_SIZE = 224  # pixels; what the ImageNet weights know
 PLAIN_SIDE = 24  # pixels, where there are no weights and the pictures themselves have to do

@@ -13,10 +13,10 @@ import keras
 
 from training.config import TrainingConfig
 from training.networks.applications import cuts, fine_tune_from, freeze_backbone, on_backbone, unfreeze_backbone
-from training.networks.augmentation import random_layers, with_augmentation_at_rest
 from training.networks.googlenet import googlenet
 from training.networks.googlenet import with_auxiliary_heads as _googlenet_with_auxiliary_heads
 from training.networks.parts import BATCH_NORM_MOMENTUM
+from training.networks.random_layers import random_layers, with_augmentation_at_rest
 from training.networks.scratch import cnn, lenet5, mlp
 
 __all__ = [

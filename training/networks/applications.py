@@ -16,8 +16,8 @@ from training.config import TrainingConfig
 from training.config.choices import APPLICATION_TITLES
 from training.errors import WeightsNotFound
 from training.messages import N_
-from training.networks.augmentation import augmented
 from training.networks.parts import BATCH_NORM_MOMENTUM, on_maps, pixels_of
+from training.networks.random_layers import augmented
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue in 0-1
 IMAGENET_MEAN_BGR_255 = (103.939, 116.779, 123.68)

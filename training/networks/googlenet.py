@@ -6,8 +6,8 @@ import keras
 from keras import layers
 
 from training.config import TrainingConfig
-from training.networks.augmentation import augmented
 from training.networks.parts import activated, class_probabilities, initial_weights, on_maps, pixels_of
+from training.networks.random_layers import augmented
 
 # Filters of each module: 1 x 1; 3 x 3 and the 1 x 1 before it; 5 x 5 and the 1 x 1 before it; 1 x 1 after the pooling.
 MODULES = {

@@ -6,8 +6,8 @@ import keras
 from keras import layers
 
 from training.config import TrainingConfig
-from training.networks.augmentation import augmented
 from training.networks.parts import activated, classified, initial_weights, on_maps, pixels_of
+from training.networks.random_layers import augmented
 
 
 def mlp(config: TrainingConfig, num_classes: int) -> keras.Model:

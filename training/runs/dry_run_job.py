@@ -7,7 +7,7 @@ from training.config import TrainingConfig
 from training.library.manifests import planned_manifest_of_files
 from training.models import Job
 from training.outages import outlasting
-from training.results.dry_run import DryRun
+from training.results.dry_run_result import DryRun
 
 
 def dry_run_job(job: Job) -> DryRun:

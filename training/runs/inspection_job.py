@@ -13,7 +13,7 @@ from training.errors import BrokenArtifact, UnreadablePicture
 from training.messages import N_
 from training.models import Job, ModelVersion
 from training.outages import outlasting
-from training.results.inspection import InspectionResult, Score
+from training.results.inspection_result import InspectionResult, Score
 
 CHECKED, LOADED = 0.1, 0.5  # shares of the whole that are done after each
 

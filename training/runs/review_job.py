@@ -10,7 +10,7 @@ from training.library.duplicates import group_pictures
 from training.library.review import IMAGE_SIZE, Features, plain_features, review
 from training.models import Job
 from training.outages import outlasting
-from training.results.review import ReviewResult
+from training.results.review_result import ReviewResult
 
 GROUPING = 0.4  # share of the whole that is done after it
 

@@ -17,7 +17,7 @@ from training.messages import N_
 from training.models import Job, PictureImport, TrainingRun
 from training.models.leases import Leased
 from training.outages import AWAY, outlasting
-from training.runs import jobs, training_run
+from training.runs import job_kinds, training_run
 from training.runs.failure_reasons import LOST_ITS_DATABASE, LOST_ITS_LEASE, LOST_ITS_PARENT, explain
 
 PULSE_SECONDS = 1
@@ -96,7 +96,7 @@ def carry_out(row: Leased) -> None:
     elif isinstance(row, TrainingRun):
         training_run.train_run(row)
     elif isinstance(row, Job):
-        jobs.carry_out(row)
+        job_kinds.carry_out(row)
     elif isinstance(row, PictureImport):
         read_archive(row)
 

@@ -20,7 +20,7 @@ from training.data.images import load_pixels
 from training.data.manifest import Manifest
 from training.data.subsets import subset
 from training.hardware import available_bytes
-from training.results.dry_run import DryRun
+from training.results.dry_run_result import DryRun
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import stacked
 from training.trainer.phases import Phase, PhaseSetup, phases, start_afresh

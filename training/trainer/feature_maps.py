@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.images import Pixels
-from training.results.inspection import Histogram
+from training.results.inspection_result import Histogram
 
 MAX_TILE = 128  # pixels; a larger map is thinned out
 GAP = 2  # pixels between tiles

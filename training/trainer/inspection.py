@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from training.artifacts.h5 import load_network
 from training.data.images import Pixels
-from training.results.inspection import Drawing, FirstFilters, InspectedLayer, InspectionResult
+from training.results.inspection_result import Drawing, FirstFilters, InspectedLayer, InspectionResult
 from training.trainer.feature_maps import filter_tiles, histogram, map_tiles, sheet, strongest, unit_tiles
 
 if TYPE_CHECKING:

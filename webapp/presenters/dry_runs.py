@@ -15,7 +15,7 @@ from django.db import transaction
 
 from training.config import TrainingConfig
 from training.models import Job, Recognizer, TrainingRun
-from training.results.dry_run import DryRun
+from training.results.dry_run_result import DryRun
 
 WITHOUT_EFFECT = frozenset({"seed"})  # on how long a training takes
 

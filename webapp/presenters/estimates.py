@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from training.config.schedules import rates
 from training.models import Job
-from training.results.dry_run import DryRun
+from training.results.dry_run_result import DryRun
 from training.runs.requests import RunRequest
 from webapp.presenters.durations import duration
 from webapp.presenters.plans import Plan

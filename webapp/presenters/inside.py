@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from training import storage
 from training.data.images import Ingested
 from training.models import Job, LabelNames, ModelVersion, Picture, Recognizer
-from training.results.inspection import Drawing, FirstFilters, Histogram, InspectedLayer, InspectionResult
+from training.results.inspection_result import Drawing, FirstFilters, Histogram, InspectedLayer, InspectionResult
 
 NUM_EXAMPLES = 12
 BEST = 5  # classes of the answer

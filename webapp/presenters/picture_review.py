@@ -9,7 +9,7 @@ from django.db.models import Count
 
 from training.data.splitting import SPLITS
 from training.models import Label, Picture, Recognizer
-from training.results.review import LikelyLabelError, ReviewResult
+from training.results.review_result import LikelyLabelError, ReviewResult
 
 SHOWN_GROUPS = 24
 SHOWN_OF_A_GROUP = 8

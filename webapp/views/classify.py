@@ -17,7 +17,7 @@ from training.messages import UserFacingError
 from training.models import Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import TooLarge
-from webapp.operations.metrics import count_refusal
+from webapp.operations.prometheus import count_refusal
 
 MOST_ALTERNATIVES = 3  # named beside the answer
 

@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client.exposition import choose_encoder
 
-from webapp.operations import metrics, readiness
+from webapp.operations import prometheus, readiness
 from webapp.operations.access import may_look
 
 
@@ -35,7 +35,7 @@ def show_metrics(request: HttpRequest) -> HttpResponse:
     if not may_look(request):
         return _refuse()
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return HttpResponse(encode(metrics.registry), content_type=content_type)
+    return HttpResponse(encode(prometheus.registry), content_type=content_type)
 
 
 def _refuse() -> HttpResponse:

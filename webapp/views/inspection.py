@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from training import storage
 from training.models import Job, ModelVersion
-from training.results.inspection import InspectionResult
+from training.results.inspection_result import InspectionResult
 from webapp.answering import is_oversized
 from webapp.errors import TooLarge
 from webapp.forms.inspection import InspectionForm

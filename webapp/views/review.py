@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from training.library.manifests import make_new_split
 from training.models import Job, Picture, Recognizer
-from training.results.review import ReviewResult
+from training.results.review_result import ReviewResult
 from webapp.forms.review import JudgementForm
 from webapp.guards import StaffRequest, staff_required
 from webapp.presenters.picture_review import flawed_of, groups_of, is_uneven, label_errors_of, sizes_of

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from training.results.dry_run import DryRun
-from training.results.inspection import Drawing, FirstFilters, InspectionResult
-from training.results.review import FlawedPicture, LeakReport, LikelyLabelError, ReviewResult
+from training.results.dry_run_result import DryRun
+from training.results.inspection_result import Drawing, FirstFilters, InspectionResult
+from training.results.review_result import FlawedPicture, LeakReport, LikelyLabelError, ReviewResult
 from training.results.stored import Stored
 
 DRAWING = {"name": "1-input", "width": 24, "height": 24}

@@ -12,7 +12,7 @@ from PIL import Image
 from training import storage
 from training.errors import BrokenArtifact, UnreadablePicture
 from training.models import Job, ModelVersion, Picture
-from training.results.inspection import InspectionResult
+from training.results.inspection_result import InspectionResult
 from training.runs import supervisor
 from training.runs.inspection_job import inspection_job
 

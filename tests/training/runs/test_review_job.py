@@ -15,7 +15,7 @@ from training.data.images import ingest
 from training.errors import WeightsNotFound
 from training.library.intake import add_picture
 from training.models import Job, Picture, Recognizer
-from training.results.review import FlawedPicture, ReviewResult
+from training.results.review_result import FlawedPicture, ReviewResult
 from training.runs.review_job import review_job
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.results.inspection import InspectedLayer
+from training.results.inspection_result import InspectedLayer
 from training.trainer import inspection
 from training.trainer.inspection import block_of, chosen_layers, first_filters, thinned
 

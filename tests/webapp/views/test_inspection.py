@@ -17,7 +17,7 @@ from django.utils.translation import override
 
 from training import storage
 from training.models import Job, ModelVersion, Picture, Recognizer
-from training.results.inspection import InspectionResult
+from training.results.inspection_result import InspectionResult
 from training.trainer.feature_maps import histogram
 from webapp.presenters import inside
 

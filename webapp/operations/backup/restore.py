@@ -42,7 +42,7 @@ from webapp.operations.backup.contents import (
     read_sums,
     show_nobody,
 )
-from webapp.operations.backup.files import BATCH, STORE_TROUBLE, store_files
+from webapp.operations.backup.stored_files import BATCH, STORE_TROUBLE, store_files
 
 ROWS_AT_ONCE = 200
 MISFITS = (DeserializationError, InvalidMigrationPlan, IrreversibleError)

@@ -32,8 +32,8 @@ from webapp.operations.backup.contents import (
     show_nobody,
     write_sums,
 )
-from webapp.operations.backup.files import Copies, manifests, named_files
 from webapp.operations.backup.rows import Rows, snapshot, write_rows
+from webapp.operations.backup.stored_files import Copies, manifests, named_files
 
 MAX_MOMENTS = 20  # each is needed only because a file was removed within the seconds of the one before
 

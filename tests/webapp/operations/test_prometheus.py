@@ -73,7 +73,7 @@ def test_imports_are_counted_by_state(recognizer: Recognizer, read: Any) -> None
 
 
 def test_without_the_database_the_rest_is_still_told(client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.operations.metrics.workers", raises(OperationalError("gone")))
+    monkeypatch.setattr("webapp.operations.prometheus.workers", raises(OperationalError("gone")))
 
     text = client.get("/metrics").content.decode()
 
