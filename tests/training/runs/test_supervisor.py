@@ -191,7 +191,7 @@ def test_the_trainer_ends_by_itself_when_its_worker_is_killed(run: TrainingRun) 
     TrainingRun.objects.update(config=TINY.changed({"epochs": 1000}).to_dict())
     code = (
         "import django; django.setup(); from training.runs import supervisor; from training.models import TrainingRun; "
-        f"process.carry_out(TrainingRun.objects.get(pk={run.pk}))"
+        f"supervisor.carry_out(TrainingRun.objects.get(pk={run.pk}))"
     )
     worker = subprocess.Popen([sys.executable, "-c", code])
 
