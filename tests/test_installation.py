@@ -23,7 +23,7 @@ from tests.databases import IS_POSTGRES, database_of_its_own
 pytestmark = [pytest.mark.keras, pytest.mark.django_db]  # its runs train on, on both databases
 
 ARCHIVE = ROOT / "tests" / "installations" / "7735484.tar.xz"
-EXACT = 1e-6  # of a probability
+SAME = 1e-4  # of a probability: other processors round otherwise; where it was made the difference is 0
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def _python(arguments: list[str], machine: dict[str, str]) -> str:
 
 def test_every_version_answers_as_it_did(walked: Any, expected: dict[str, Any]) -> None:
     assert len(walked["scores"]) == len(expected["versions"])
-    assert max(walked["scores"].values()) <= EXACT
+    assert max(walked["scores"].values()) <= SAME
     assert walked["answered"] == expected["active_version"]
 
 
