@@ -314,8 +314,8 @@ def show_evaluation(request: HttpRequest, slug: str, number: int) -> Any:
     summary="Compare two versions on the same pictures",
 )
 def compare_versions(request: HttpRequest, slug: str, a: int, b: int) -> Any:
-    """On the test pictures that both have answers for. A difference above 0 speaks for `b`; its verdict is better or
-    worse only where that is more than luck (McNemar's p below 0.05). 409: they share no picture."""
+    """On the pictures that neither ever saw and both have answers for. A difference above 0 speaks for `b`; its verdict
+    is better or worse only where that is more than luck (McNemar's p below 0.05). 409: they share no picture."""
     first, second = (get_object_or_404(ModelVersion, recognizer__slug=slug, number=number) for number in (a, b))
     return second.against(first)
 

@@ -55,7 +55,8 @@ urlpatterns = [
     # looking through the pictures
     path("manage/<slug:slug>/review/", review.show, name="review"),
     path("manage/<slug:slug>/review/start/", review.start, name="review-start"),
-    path("manage/<slug:slug>/split-anew/", review.split, name="split-anew"),
+    path("manage/<slug:slug>/new-split/", review.new_split, name="new-split"),
+    path("manage/<slug:slug>/split-anew/", review.split_anew),  # as it was called before
     path("manage/pictures/<int:pk>/judge/", review.judge, name="picture-judge"),
     # training
     path("manage/<slug:slug>/train/", starting.start, name="train"),

@@ -355,7 +355,7 @@ def test_a_harmed_h5_is_noticed_before_its_twin_answers(engine: Engine, version:
 def test_a_network_that_answers_its_own_test_wrongly_is_not_used(version: ModelVersion) -> None:
     engine = Engine(lambda version: lambda pixels: np.array([0.5, 0.5], np.float32))
 
-    with pytest.raises(EngineUnavailable, match="answers its own test picture otherwise"):
+    with pytest.raises(EngineUnavailable, match="answers the picture kept with it otherwise"):
         engine.classify(version.recognizer, PICTURE)
 
 

@@ -79,7 +79,8 @@ class Golden(NamedTuple):
         expected = self.probabilities
         if answer.shape != expected.shape or not np.allclose(answer, expected, rtol=0, atol=GOLDEN_TOLERANCE):
             raise BrokenArtifact(
-                N_("%(file)s answers its own test picture otherwise than when it was written. Train again."), file=file
+                N_("%(file)s answers the picture kept with it otherwise than when it was written. Train again."),
+                file=file,
             )
 
 

@@ -107,8 +107,8 @@ def _check_classes(samples: list[Sample]) -> None:
     if thin:
         raise TooFewPictures(
             N_(
-                "Too few pictures of: %(classes)s. Each class needs at least %(min)d, one each for training, "
-                "validation and test. Add pictures or remove the class."
+                "Too few pictures of: %(classes)s. Each class needs at least %(min)d: one to train on, "
+                "one to choose by, one it never sees. Add pictures or remove the class."
             ),
             classes=", ".join(thin),
             min=MIN_PICTURES_PER_CLASS,
@@ -119,7 +119,8 @@ def _check_splits(splits: list[Split]) -> None:
     if set(splits) != set(SPLITS):
         raise TooFewPictures(
             N_(
-                "Near-duplicates stay together, and so none are left for training, validation or the test. "
-                "Add pictures that differ more, or split all of them anew on the page “Look through the pictures”."
+                "Nearly the same pictures stay together, which leaves none to train on, none to choose by or none it "
+                "never sees. Add pictures that differ more, or make a new split on the page “Look through the "
+                "pictures”."
             )
         )

@@ -92,13 +92,13 @@ class Recognizer(NamedInTwoLanguages):
         ),
     )
     validation_share = models.FloatField(
-        _("share for validation"),
+        _("share to choose by"),
         default=0.15,
         validators=[MinValueValidator(0.05), MaxValueValidator(0.3)],
-        help_text=_("Share of the pictures that picks the best epoch, from 0.05 to 0.3."),
+        help_text=_("Share of the pictures to choose the best epoch by, from 0.05 to 0.3."),
     )
     test_share = models.FloatField(
-        _("share for the test"),
+        _("share it never sees"),
         default=0.15,
         validators=[MinValueValidator(0.05), MaxValueValidator(0.3)],
         help_text=_("Share of the pictures kept back for the final figures, from 0.05 to 0.3."),
@@ -158,7 +158,7 @@ class Label(NamedInTwoLanguages):
     """One class of a recognizer; its key is the class folder's name."""
 
     recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="labels")
-    key = models.CharField(_("key"), max_length=100)
+    key = models.CharField(_("name (of its folder)"), max_length=100)
 
     class Meta:
         ordering = ["key"]
@@ -166,7 +166,7 @@ class Label(NamedInTwoLanguages):
             models.UniqueConstraint(
                 fields=["recognizer", "key"],
                 name="one_label_key_a_recognizer",
-                violation_error_message=_("There is a label of that key already."),
+                violation_error_message=_("There is a label of that name already."),
             ),
             models.CheckConstraint(condition=~Q(key=""), name="label_has_a_key"),
         ]

@@ -119,7 +119,7 @@ def backbone_of(config: TrainingConfig) -> keras.Model:
 def _without_weights(config: TrainingConfig, error: Exception) -> WeightsNotFound:
     return WeightsNotFound(
         N_(
-            "The ImageNet weights of %(network)s could not be downloaded (%(reason)s). Put %(file)s "
+            "The weights of %(network)s could not be downloaded (%(reason)s). Put %(file)s "
             "into %(folder)s, or set pretrained to false."
         ),
         network=config.network,

@@ -58,7 +58,7 @@ def make_serving_model(
     difference = _largest_difference(paths, pixels, expected)
     if not difference <= MAX_DIFFERENCE:  # also where it is not a number
         raise ServingModelDiffers(
-            N_("The serving model differs from the H5 by %(difference)g; at most %(limit)g is allowed."),
+            N_("The copy that answers differs from the H5 by %(difference)g; at most %(limit)g is allowed."),
             difference=difference,
             limit=MAX_DIFFERENCE,
         )

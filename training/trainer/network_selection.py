@@ -56,17 +56,6 @@ LIKE_IMAGENET = {"fine_tune_learning_rate": 2e-4, "fine_tune_batch_norm": False,
 UNLIKE_IMAGENET = {"fine_tune_learning_rate": 1e-3}
 REGULARIZATION = 0.003  # of the logistic regression: strong, as there are more features than pictures
 
-SAID_BY_EARLIER_RELEASES = (  # lies in rows of runs and is still translated
-    N_(
-        "%(chosen)s was chosen: the weights of %(other)s are not at hand. It got %(percent).1f %% of %(count)d "
-        "validation pictures right in a short race."
-    ),
-    N_(
-        "%(chosen)s was chosen: in a short race on %(count)d validation pictures it got %(percent).1f %% right at "
-        "%(size)d pixels, %(other)s %(other_percent).1f %% at %(other_size)d."
-    ),
-)
-
 log = logging.getLogger(__name__)
 
 

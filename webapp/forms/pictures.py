@@ -93,7 +93,7 @@ class FilesForm(WithLooks, forms.Form):
         label=_("Label"),
         max_length=MAX_KEY,
         widget=forms.TextInput({"list": "label-keys", "autocomplete": "off"}),
-        help_text=_("The key of a label; a new one is made."),
+        help_text=_("The name of a label's folder; where there is none, a new label is made."),
         error_messages={"required": _("Name the label that the pictures show.")},
     )
     files = ManyFilesField(  # type: ignore[assignment]  # the name of the request's files as well

@@ -100,7 +100,7 @@ class LabelForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only t
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
         if self.instance.recognizer.labels.filter(key=key).exists():
-            raise forms.ValidationError(_("There is a label of that key already."))
+            raise forms.ValidationError(_("There is a label of that name already."))
         return check_key(key)
 
 
@@ -108,6 +108,6 @@ def check_key(key: str) -> str:
     """A key has to work as a folder's name. Raises: ValidationError."""
     if "/" in key or "\\" in key or key.startswith("."):
         raise forms.ValidationError(
-            _("A key has no slashes and does not begin with a dot: folders are named after it.")
+            _("A name has no slashes and does not begin with a dot: folders are named after it.")
         )
     return key

@@ -54,28 +54,35 @@ class Estimate:
             return _("waits to be measured …")
         if self.is_measuring:
             return _("being measured …")
-        if not self.is_measured:
+        if self._measured is None:
             return _("could not be measured")
-        result = DryRun.from_dict(self.job.result)
         return _("about %(duration)s on %(device)s") % {
-            "duration": duration(result.expected_seconds),
-            "device": result.device,
+            "duration": duration(self._measured.expected_seconds),
+            "device": self._measured.device,
         }
 
     @property
     def problem(self) -> str:
-        """Why it could not be measured; empty where it could or is not yet."""
+        """Why it could not be measured, or that memory will not suffice; empty where neither is known."""
+        batch_size = self.request.config.batch_size
+        if self._measured and self._measured.largest_batch < batch_size:
+            return _(
+                "The batch size is %(size)d, but only about %(count)d pictures at a time fit in memory. "
+                "Make it smaller in the settings."
+            ) % {"size": batch_size, "count": self._measured.largest_batch}
         return in_words(self.job.error) if self.job is not None else ""
 
     @property
     def largest_batch(self) -> str:
         """How many pictures a step may have before memory runs out, in words."""
-        if self.job is None or not self.is_measured:
+        if self._measured is None:
             return "–"
-        largest = DryRun.from_dict(self.job.result).largest_batch
-        if largest < self.request.config.batch_size:
-            return _("%(count)d pictures: make the batch smaller") % {"count": largest}
-        return ngettext("%(count)d picture", "%(count)d pictures", largest) % {"count": largest}
+        count = self._measured.largest_batch
+        return ngettext("%(count)d picture", "%(count)d pictures", count) % {"count": count}
+
+    @cached_property
+    def _measured(self) -> DryRun | None:
+        return DryRun.from_dict(self.job.result) if self.job is not None and self.is_measured else None
 
     @property
     def stands_for(self) -> str:
@@ -102,7 +109,7 @@ class Estimate:
     def about_the_curve(self) -> str:
         """What the drawing cannot show."""
         if self.request.config.schedule == "plateau":
-            return _("It falls whenever the validation loss has stopped falling; nobody knows yet when.")
+            return _("It falls whenever the loss on pictures to choose by has stopped falling; nobody knows yet when.")
         return ""
 
     def to_json(self) -> dict[str, Any]:

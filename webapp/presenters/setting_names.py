@@ -137,15 +137,25 @@ class Network:
 NETWORKS = {
     each.name: each
     for each in (
-        Network("mobilenetv2", "MobileNetV2", _("Photos, even few of them. Starts from ImageNet.")),
-        Network("efficientnetv2b0", "EfficientNetV2-B0", _("Photos, more exact and slower. Starts from ImageNet.")),
-        Network("resnet50", "ResNet50", _("Photos, best on a GPU. Larger, starts from ImageNet.")),
+        Network(
+            "mobilenetv2", "MobileNetV2", _("Photos, even few of them. Starts from weights learned on many photos.")
+        ),
+        Network(
+            "efficientnetv2b0",
+            "EfficientNetV2-B0",
+            _("Photos, more exact and slower. Starts from weights learned on many photos."),
+        ),
+        Network(
+            "resnet50", "ResNet50", _("Photos, best on a GPU. Larger, starts from weights learned on many photos.")
+        ),
         Network("cnn", "CNN", _("Simple pictures in larger numbers. Starts from nothing.")),
         Network("googlenet", "GoogLeNet", _("Inception of 2014 with its auxiliary heads. Starts from nothing.")),
         Network("lenet5", "LeNet-5", _("Handwritten digits and other small drawings.")),
         Network("mlp", "MLP", _("The simplest network, to compare others with.")),
         *(
-            Network(name, title, _("Of keras.applications. Starts from ImageNet."), is_common=False)
+            Network(
+                name, title, _("Of keras.applications. Starts from weights learned on many photos."), is_common=False
+            )
             for name, title in APPLICATION_TITLES.items()
             if name not in COMMON_APPLICATIONS
         ),

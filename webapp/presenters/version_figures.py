@@ -111,8 +111,10 @@ def training_curves(epochs: Sequence[Epoch]) -> list[Chart]:
         (_("Loss"), "loss", Axis(_("Loss"), 0, highest, [round(highest * i / 4, 2) for i in range(5)])),
     ):
         chart = Chart(title, x, y)
-        chart.add_line(_("Training"), [(each.number, getattr(each, name)) for each in epochs], STYLES[0])
-        chart.add_line(_("Validation"), [(each.number, getattr(each, f"val_{name}")) for each in epochs], STYLES[1])
+        chart.add_line(_("Pictures to learn from"), [(each.number, getattr(each, name)) for each in epochs], STYLES[0])
+        chart.add_line(
+            _("Pictures to choose by"), [(each.number, getattr(each, f"val_{name}")) for each in epochs], STYLES[1]
+        )
         charts.append(chart)
     return charts
 
@@ -143,8 +145,8 @@ def _reliability(calibration: Calibration | None) -> list[Chart]:
         return []
     charts = []
     for title, reliability in (
-        (_("Before calibration"), calibration.before),
-        (_("After calibration"), calibration.after),
+        (_("Before it was corrected"), calibration.before),
+        (_("Since it was corrected"), calibration.after),
     ):
         chart = Chart(title, Axis(_("Probability that was said")), Axis(_("Share that was right")))
         chart.add_diagonal()

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -82,12 +82,21 @@ def judge(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_required
-def split(request: HttpRequest, slug: str) -> HttpResponse:
-    """Split all pictures anew, once a person has read what that means."""
+def new_split(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a new split of all pictures, once a person has read what that means."""
     recognizer = get_object_or_404(Recognizer, slug=slug)
     if request.method != "POST":
-        return render(request, "review/split.html", {"recognizer": recognizer})
+        return render(request, "review/new_split.html", {"recognizer": recognizer})
 
     make_new_split(recognizer)
-    messages.success(request, _("The next training splits all pictures anew."))
+    messages.success(request, _("The next training makes a new split of all pictures."))
     return redirect("review", recognizer.slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required
+def split_anew(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The address of earlier releases: a bookmark is led on for good, and a page that was open still works."""
+    if request.method != "POST":
+        return redirect("new-split", slug, permanent=True)
+    return new_split(request, slug)

@@ -113,7 +113,7 @@ def test_its_hash_changes_with_a_group() -> None:
 def test_a_side_that_near_duplicates_leave_empty_is_refused() -> None:
     pictures = [(*each, f"all of {each[2]}") for each in some({"cat": 10, "dog": 10})]
 
-    with pytest.raises(TooFewPictures, match="Near-duplicates stay together"):
+    with pytest.raises(TooFewPictures, match="Nearly the same pictures stay together"):
         make_manifest(ROOT, pictures)
 
 

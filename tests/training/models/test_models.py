@@ -527,7 +527,7 @@ def test_a_twin_that_does_not_answer_the_h5s_own_test_is_not_published(
     version.serving_model_sha256 = sha256_of(*version.files.serving_model)
 
     with pytest.raises(
-        BrokenArtifact, match=r"serving_model\.xml \+ serving_model\.bin answers its own test picture otherwise"
+        BrokenArtifact, match=r"serving_model\.xml \+ serving_model\.bin answers the picture kept with it otherwise"
     ):
         version.publish(None)
 

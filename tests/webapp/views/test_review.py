@@ -9,6 +9,7 @@ from django.utils import timezone
 from training.models import Job, Picture, Recognizer
 
 ADDRESS = "/manage/shapes/review/"
+OLD_ADDRESS = "/manage/shapes/split-anew/"
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_page_shows_what_the_review_found(staff_client: Client, review: Job)
 
     assert "looks like Square (93.0" in shown.replace("\xa0", " ")
     assert "very dark" in shown
-    assert "What twins pretend" in shown
+    assert "Nearly the same pictures on both sides" in shown
 
 
 def test_a_label_that_a_person_confirmed_is_not_listed_again(
@@ -102,14 +103,14 @@ def test_near_duplicates_whose_labels_contradict_one_another_are_shown(
     assert "Their labels contradict one another" in page(staff_client)
 
 
-def test_splitting_anew_asks_first(staff_client: Client, recognizer: Recognizer, pictures: list[Picture]) -> None:
+def test_a_new_split_asks_first(staff_client: Client, recognizer: Recognizer, pictures: list[Picture]) -> None:
     recognizer.pictures.update(split="train", group="one")
 
-    asked = staff_client.get("/manage/shapes/split-anew/").content.decode()
+    asked = staff_client.get("/manage/shapes/new-split/").content.decode()
     assert "cannot be compared" in asked
     assert recognizer.pictures.filter(split="train").count() == 6
 
-    staff_client.post("/manage/shapes/split-anew/")
+    staff_client.post("/manage/shapes/new-split/")
     assert recognizer.pictures.filter(split="", group="").count() == 6
 
 
@@ -119,6 +120,22 @@ def test_the_page_of_a_recognizer_without_pictures_says_what_it_is_for(
     assert "Nothing is changed until you say so" in page(staff_client)
 
 
-@pytest.mark.parametrize("address", [ADDRESS, "/manage/shapes/split-anew/"])
+def test_the_address_of_earlier_releases_leads_to_the_new_split(staff_client: Client, recognizer: Recognizer) -> None:
+    answer = staff_client.get(OLD_ADDRESS)
+
+    assert (answer.status_code, answer.headers["Location"]) == (301, "/manage/shapes/new-split/")
+
+
+def test_a_page_that_was_open_at_the_earlier_address_still_makes_a_new_split(
+    staff_client: Client, recognizer: Recognizer, pictures: list[Picture]
+) -> None:
+    recognizer.pictures.update(split="train", group="one")
+
+    staff_client.post(OLD_ADDRESS)
+
+    assert recognizer.pictures.filter(split="", group="").count() == 6
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "/manage/shapes/new-split/", OLD_ADDRESS])
 def test_only_staff_look_through_pictures(client: Client, recognizer: Recognizer, address: str) -> None:
     assert client.get(address).status_code == 302

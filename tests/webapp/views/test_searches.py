@@ -144,7 +144,7 @@ def test_the_page_shows_each_trial_and_the_best(staff_client: Client, search: Se
 
     page = staff_client.get(f"/manage/searches/{search.pk}/").content.decode()
 
-    assert "by trial 2: the best so far" in page
+    assert "in trial 2: the best so far" in page
     assert "75.0" in page
     assert "3 of at most 10 trials" in page
     points = json.loads(re.findall('data-points="([^"]*)"', page)[0].replace("&quot;", '"'))
@@ -199,7 +199,7 @@ def test_a_search_that_ended_leads_to_its_version(staff_client: Client, search: 
     page = staff_client.get(f"/manage/searches/{search.pk}/").content.decode()
 
     assert f"/manage/shapes/versions/{version.number}/" in page
-    assert "of the test pictures, which no trial has seen" in page
+    assert "of the pictures that neither it nor any trial ever saw" in page
 
 
 def test_a_search_is_cancelled_once(staff_client: Client, search: Search) -> None:

@@ -148,13 +148,23 @@ def test_a_refused_form_keeps_what_was_typed(staff_client: Client, trainable: An
 
 
 # --- what is known before the start
-def test_the_form_says_pictures_classes_thin_classes_and_steps(staff_client: Client, trainable: Any) -> None:
+def test_the_form_says_pictures_classes_and_those_with_few_pictures(staff_client: Client, trainable: Any) -> None:
     page = page_of(staff_client, "?preset=quick&network=mlp")
 
     facts = dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>([^<]+)</dd>", page))
-    assert (facts["Pictures"], facts["Classes"], facts["Thin classes"]) == ("10", "2", "2")
-    assert facts["Steps"] == f"1 an epoch, {preset_config('quick', 'mlp').epochs} in all"
-    assert (facts["Expected time"], facts["Largest batch that fits in memory"]) == ("not measured yet", "–")
+    assert (facts["Pictures"], facts["Classes"], facts["Classes with few pictures"]) == ("10", "2", "2")
+    assert facts["Expected time"] == "not measured yet"
+
+
+def test_steps_and_the_largest_batch_stand_among_the_settings(staff_client: Client, trainable: Any) -> None:
+    page = page_of(staff_client, "?preset=quick&network=mlp")
+
+    settings = page[page.index("All settings") : page.index('<section class="estimate"')]
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>([^<]+)</dd>", settings))
+    assert facts == {
+        "Steps": f"1 an epoch, {preset_config('quick', 'mlp').epochs} in all",
+        "Largest batch that fits in memory": "–",
+    }
 
 
 def test_the_learning_rate_is_said_in_figures_for_browsers_without_scripts(
@@ -251,7 +261,7 @@ def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable: Any, measu
     job = measured(request.config, largest_batch=8)
     job.refresh_from_db()
 
-    assert Estimate(request, Plan.of(trainable), job).largest_batch == "8 pictures: make the batch smaller"
+    assert "only about 8 pictures at a time fit in memory" in Estimate(request, Plan.of(trainable), job).problem
 
 
 def test_a_dry_run_that_failed_says_why_and_may_be_asked_for_again(

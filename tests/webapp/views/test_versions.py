@@ -51,7 +51,7 @@ def test_a_version_shows_how_far_its_figures_can_be_trusted(staff_client: Client
     page = " ".join(staff_client.get(VERSION).content.decode().split())
 
     assert "19 times in 20" in page
-    assert "Calibration error" in page
+    assert "Off by, on average" in page
     assert "should hold the true one 9 times in 10" in page
     assert page.count('<svg class="plot"') == 4
     assert "JPEG" in page
@@ -64,7 +64,7 @@ def test_a_version_of_an_earlier_release_shows_what_it_has(staff_client: Client,
     page = staff_client.get(VERSION).content.decode()
 
     assert "What was taken for what" in page
-    assert "Calibration error" not in page
+    assert "Off by, on average" not in page
     assert staff_client.get(f"{VERSION}report/").status_code == 200
 
 

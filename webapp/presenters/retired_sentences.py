@@ -1,0 +1,35 @@
+"""Sentences that nothing says any more but that rows of earlier releases still hold.
+
+Runs, jobs, imports and versions keep a sentence as its English template, and it is translated when it is shown. A
+template that was reworded since would be gone from the catalogue, and an old row would speak English to everybody. So
+whoever rewords a sentence that rows keep moves the old wording here; its Chinese stays in the catalogue.
+"""
+
+from __future__ import annotations
+
+from training.messages import N_
+
+RETIRED = (
+    N_(
+        "%(chosen)s was chosen: the weights of %(other)s are not at hand. It got %(percent).1f %% of %(count)d "
+        "validation pictures right in a short race."
+    ),
+    N_(
+        "%(chosen)s was chosen: in a short race on %(count)d validation pictures it got %(percent).1f %% right at "
+        "%(size)d pixels, %(other)s %(other_percent).1f %% at %(other_size)d."
+    ),
+    N_(
+        "Too few pictures of: %(classes)s. Each class needs at least %(min)d, one each for training, "
+        "validation and test. Add pictures or remove the class."
+    ),
+    N_(
+        "Near-duplicates stay together, and so none are left for training, validation or the test. "
+        "Add pictures that differ more, or split all of them anew on the page “Look through the pictures”."
+    ),
+    N_(
+        "The ImageNet weights of %(network)s could not be downloaded (%(reason)s). Put %(file)s "
+        "into %(folder)s, or set pretrained to false."
+    ),
+    N_("The serving twin differs from the H5 by %(difference)g; at most %(limit)g is allowed."),
+    N_("%(file)s answers its own test picture otherwise than when it was written. Train again."),
+)
