@@ -126,7 +126,8 @@ def summarize(parts: Sequence[Part]) -> bool:
         total += tests
         reasons += why
         said = ", ".join(f"{tests[word]} {word}" for word in ("passed", "failed", "skipped") if tests[word])
-        say(f"{part.name:{width}}  {part.seconds:5.0f} s  {said or 'passed'}")
+        broken_off = "" if part.results.exists() or not part.code else f", broke off with {part.code}"
+        say(f"{part.name:{width}}  {part.seconds:5.0f} s  {said or 'passed'}{broken_off}")
     say(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
     if reasons:
         say("Skipped: " + "; ".join(f"{number} for {reason}" for reason, number in reasons.items()))
