@@ -150,7 +150,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many parts at once; one a core")
     chosen = parser.parse_args(arguments)
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored below a shell's &, and would be by the parts
+        signal.signal(number, signal.default_int_handler)
     fetch_where_missing()
     with tempfile.TemporaryDirectory(prefix="discern-shared-") as shared:
         os.environ[SHARED] = shared
