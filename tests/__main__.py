@@ -28,8 +28,8 @@ PARTS = {
     "keras": ("-m", "keras"),
     "training": ("-m", PLAIN, TRAINING),
     "site": ("-m", PLAIN, f"--ignore={TRAINING}"),
-    "faults": ("-m", "faults"),
-    "browser": ("-m", "browser"),
+    "faults": ("-m", "faults", "tests/faults"),
+    "browser": ("-m", "browser", "tests/browser"),
 }
 
 

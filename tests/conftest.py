@@ -46,6 +46,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in ("browser", "faults"):  # their parts look nowhere else
+            if item.get_closest_marker(mark) and not item.path.is_relative_to(ROOT / "tests" / mark):
+                raise pytest.UsageError(f"{item.nodeid} is marked {mark}, so it belongs below tests/{mark}")
     if not config.getoption("--database-only"):
         return
     touching = [item for item in items if _may_touch_the_database(item)]
