@@ -56,7 +56,7 @@ def _explained(row: PictureImport, error: Exception) -> UserFacingError:
 def _taken_before(row: PictureImport, lines: Iterator[ReportLine]) -> Iterator[ReportLine]:
     """The same lines, where what an earlier attempt of this import took in counts as taken, not as here already."""
     known: set[str] = set()
-    if row.attempts > 1:
+    if row.lease > 1:
         since = row.recognizer.pictures.filter(added_at__gte=row.started_at)
         known = set(since.values_list("original_name", flat=True))
     for line in lines:
