@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from classifier.engine import engine
 from tests import tiny
 from tests.drawings import SHAPES, draw, encoded, zipped
 from tests.once import made_once
+from tests.types import AddPictures, MakeVersion, MakeZip, PictureBytes
 from training.artifacts.files import sha256_of
 from training.artifacts.version_files import H5_NAME, PREDICTIONS_NAME, SERVING_MODEL_NAMES
 from training.data.images import ingest
@@ -105,7 +105,7 @@ def recognizer(db: None) -> Recognizer:
 
 
 @pytest.fixture
-def add_pictures() -> Callable[..., list[Picture]]:
+def add_pictures() -> AddPictures:
     def add(recognizer: Recognizer, *, label: str = "circle", count: int = 1) -> list[Picture]:
         first = recognizer.pictures.count()
         return [
@@ -117,7 +117,7 @@ def add_pictures() -> Callable[..., list[Picture]]:
 
 
 @pytest.fixture
-def make_version(tiny_files: Path) -> Callable[[Recognizer], ModelVersion]:
+def make_version(tiny_files: Path) -> MakeVersion:
     """Makes further versions of a recognizer, with files of their own, not published."""
 
     def make(recognizer: Recognizer) -> ModelVersion:
@@ -150,7 +150,7 @@ def make_version(tiny_files: Path) -> Callable[[Recognizer], ModelVersion]:
 
 
 @pytest.fixture
-def version(recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]) -> ModelVersion:
+def version(recognizer: Recognizer, make_version: MakeVersion) -> ModelVersion:
     """The recognizer's published version."""
     version = make_version(recognizer)
     version.publish(None)
@@ -158,7 +158,7 @@ def version(recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVe
 
 
 @pytest.fixture
-def picture_bytes() -> Callable[..., bytes]:
+def picture_bytes() -> PictureBytes:
     def make(shape: str = SHAPES[0], number: int = 999, *, side: int = 40, format: str = "PNG") -> bytes:
         return encoded(draw(shape, number, side=side), format)
 
@@ -166,7 +166,7 @@ def picture_bytes() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def make_zip() -> Callable[[dict[str, bytes]], bytes]:
+def make_zip() -> MakeZip:
     return zipped
 
 

@@ -21,6 +21,7 @@ from classifier.errors import EngineUnavailable, NoVersion
 from classifier.keras_engine import open_h5
 from classifier.models import FailedOpening
 from tests.drawings import SHAPES, draw, encoded
+from tests.types import MakeVersion
 from training.artifacts.files import sha256_of
 from training.artifacts.h5 import PredictFn
 from training.data.images import load_pixels
@@ -28,7 +29,6 @@ from training.errors import BrokenArtifact, UnreadablePicture
 from training.models import ModelVersion, Recognizer
 from training.models.versions import roll_back
 
-MakeVersion = Callable[[Recognizer], ModelVersion]
 PICTURE = encoded(draw("circle", 999))
 
 

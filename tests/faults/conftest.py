@@ -11,9 +11,10 @@ import pytest
 from django.conf import settings
 
 from tests.site import ROOT, Site, environment
+from tests.types import AddPictures
 from training import queue
 from training.config import TrainingConfig
-from training.models import Picture, Recognizer, TrainingRun
+from training.models import Recognizer, TrainingRun
 from webapp.celery import app
 from webapp.operations.embedded_redis import socket_url
 
@@ -25,7 +26,7 @@ SHORT = TrainingConfig.for_network(
 
 
 @pytest.fixture
-def shapes(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Recognizer:
+def shapes(recognizer: Recognizer, add_pictures: AddPictures) -> Recognizer:
     for label in ("circle", "square"):
         add_pictures(recognizer, label=label, count=30)
     return recognizer

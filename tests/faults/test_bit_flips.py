@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from classifier.engine import Engine, open_serving_model
 from classifier.errors import EngineUnavailable
 from tests.drawings import draw, encoded
 from tests.faults.campaign import record, rounds
+from tests.types import MakeVersion
 from training.errors import BrokenArtifact
 from training.models import ModelVersion, Recognizer
 
@@ -58,7 +59,7 @@ def test_a_flipped_bit_is_noticed_before_an_answer(version: ModelVersion) -> Non
 
 
 def test_with_a_flipped_bit_the_version_before_answers(
-    recognizer: Recognizer, version: ModelVersion, make_version: Callable[[Recognizer], ModelVersion]
+    recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
 ) -> None:
     newer = make_version(recognizer)
     newer.publish(None)
@@ -71,7 +72,7 @@ def test_with_a_flipped_bit_the_version_before_answers(
 
 
 def test_a_version_with_a_flipped_bit_is_not_published(
-    recognizer: Recognizer, version: ModelVersion, make_version: Callable[[Recognizer], ModelVersion]
+    recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
 ) -> None:
     newer = make_version(recognizer)
     count = rounds(15, 300)

@@ -15,7 +15,8 @@ from django.conf import settings
 from classifier.engine import engine
 from tests.disks import mounted
 from tests.faults.campaign import record, rounds
-from training.models import ModelVersion, Recognizer, TrainingRun
+from tests.types import MakeVersion, PictureBytes
+from training.models import ModelVersion, TrainingRun
 from training.runs import supervisor
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
@@ -32,7 +33,7 @@ while True:
 
 
 def test_a_publishing_that_is_killed_leaves_the_old_version_or_the_new_one(
-    version: ModelVersion, make_version: Callable[[Recognizer], ModelVersion], picture_bytes: Callable[..., bytes]
+    version: ModelVersion, make_version: MakeVersion, picture_bytes: PictureBytes
 ) -> None:
     recognizer = version.recognizer
     make_version(recognizer)
@@ -65,7 +66,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_the_old_version_stays(
     size: str,
     version: ModelVersion,
     start_run: Callable[..., TrainingRun],
-    picture_bytes: Callable[..., bytes],
+    picture_bytes: PictureBytes,
 ) -> None:
     run = start_run(publish_when_done=True)
     if folder == "files/versions":

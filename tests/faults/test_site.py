@@ -17,6 +17,7 @@ from tests.faults.campaign import IS_FULL, record, rounds
 from tests.faults.conftest import SHORT, deliver
 from tests.processes import wait_until
 from tests.site import Site
+from tests.types import PictureBytes
 from training.models import ModelVersion, Recognizer, TrainingRun
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
@@ -90,7 +91,7 @@ def ask_for_a_run(visitor: Visitor) -> TrainingRun:
 
 @pytest.mark.parametrize("how", ["frozen", "down"] if IS_FULL else ["frozen"])
 def test_without_redis_everything_answers_and_a_run_starts_when_it_is_back(
-    how: str, site: Site, shapes: Recognizer, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    how: str, site: Site, shapes: Recognizer, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     usual = visit(site, picture_bytes())
     site.kill("redis", signal.SIGSTOP)
@@ -152,7 +153,7 @@ def _is_taken(run: TrainingRun, owner: str) -> bool:
 
 
 def test_after_a_kill_of_everything_the_site_is_ready_again_and_its_run_goes_on(
-    site: Site, start_run: Callable[..., TrainingRun], version: ModelVersion, picture_bytes: Callable[..., bytes]
+    site: Site, start_run: Callable[..., TrainingRun], version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     run = start_run()
     deliver(run, site)

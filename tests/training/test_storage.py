@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ import pytest
 from django.conf import settings as django_settings
 from moto.server import ThreadedMotoServer
 
+from tests.types import AddPictures
 from training import storage
-from training.models import Picture, Recognizer
+from training.models import Recognizer
 from webapp.environment import s3_options
 
 
@@ -116,9 +117,7 @@ def test_files_lie_below_the_folder_that_the_address_names(s3_address: str) -> N
 
 
 @pytest.mark.usefixtures("_in_s3")
-def test_pictures_of_a_training_are_fetched_from_s3(
-    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
-) -> None:
+def test_pictures_of_a_training_are_fetched_from_s3(recognizer: Recognizer, add_pictures: AddPictures) -> None:
     (picture,) = add_pictures(recognizer)
 
     assert picture.path.is_relative_to(storage.local_path("pictures"))

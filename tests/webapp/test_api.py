@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from classifier.models import Prediction
+from tests.types import PictureBytes
 from tests.webapp.uploads import BAD_FILES, upload
 from training.config import TrainingConfig
 from training.config.presets import preset_config
@@ -25,7 +25,7 @@ def post(client: Client, data: Any, address: str = RUNS, **options: Any) -> Any:
 
 
 # --- for anyone
-def test_a_picture_is_answered(client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]) -> None:
+def test_a_picture_is_answered(client: Client, version: ModelVersion, picture_bytes: PictureBytes) -> None:
     answer = client.post(CLASSIFY, {"file": upload(picture_bytes("circle"))}).json()
 
     assert set(answer) == {"recognizer", "version", "label", "scores"}
@@ -38,7 +38,7 @@ def test_a_picture_is_answered(client: Client, version: ModelVersion, picture_by
 
 
 def test_names_come_in_the_language_asked_for(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     answer = client.post(
         CLASSIFY, {"file": upload(picture_bytes("circle"))}, headers={"Accept-Language": "zh-CN,zh;q=0.9"}
@@ -48,14 +48,14 @@ def test_names_come_in_the_language_asked_for(
 
 
 def test_an_answer_is_recorded_as_given_by_the_api(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     client.post(CLASSIFY, {"file": upload(picture_bytes())})
 
     assert Prediction.objects.get().source == "api"
 
 
-def test_classifying_needs_no_token(version: ModelVersion, picture_bytes: Callable[..., bytes]) -> None:
+def test_classifying_needs_no_token(version: ModelVersion, picture_bytes: PictureBytes) -> None:
     answer = Client(enforce_csrf_checks=True).post(CLASSIFY, {"file": upload(picture_bytes())})
 
     assert answer.status_code == 200
@@ -102,7 +102,7 @@ def test_more_files_than_a_form_may_have_are_refused(client: Client, version: Mo
 
 
 def test_without_a_version_nothing_is_answered(
-    client: Client, recognizer: Recognizer, picture_bytes: Callable[..., bytes]
+    client: Client, recognizer: Recognizer, picture_bytes: PictureBytes
 ) -> None:
     answer = client.post(CLASSIFY, {"file": upload(picture_bytes())})
 
@@ -111,7 +111,7 @@ def test_without_a_version_nothing_is_answered(
 
 
 def test_a_version_whose_files_are_gone_is_unavailable(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     version.files.serving_model[0].unlink()
 
@@ -119,7 +119,7 @@ def test_a_version_whose_files_are_gone_is_unavailable(
 
 
 def test_a_private_or_unknown_recognizer_is_not_there(
-    client: Client, recognizer: Recognizer, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, recognizer: Recognizer, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     recognizer.is_public = False
     recognizer.save()

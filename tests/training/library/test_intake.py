@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.drawings import draw, encoded
+from tests.types import AddPictures
 from training import storage
 from training.data.images import ingest, load_pixels
 from training.data.members import Member, ReportLine, folder_members, is_junk
@@ -168,9 +168,7 @@ def test_a_picture_is_decoded_by_the_shared_decoder(recognizer: Recognizer, tmp_
     assert (pixels == 30_000 >> 8).all()
 
 
-def test_a_manifest_names_each_picture_with_its_label(
-    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
-) -> None:
+def test_a_manifest_names_each_picture_with_its_label(recognizer: Recognizer, add_pictures: AddPictures) -> None:
     for label in ("circle", "square"):
         add_pictures(recognizer, label=label, count=4)
 
@@ -182,7 +180,7 @@ def test_a_manifest_names_each_picture_with_its_label(
 
 
 def test_a_picture_keeps_its_side_from_one_training_to_the_next(
-    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     for label in ("circle", "square"):
         add_pictures(recognizer, label=label, count=8)
@@ -196,7 +194,7 @@ def test_a_picture_keeps_its_side_from_one_training_to_the_next(
 
 
 def test_the_plan_is_what_training_will_see_and_writes_nothing(
-    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     for label in ("circle", "square"):
         add_pictures(recognizer, label=label, count=4)
@@ -209,9 +207,7 @@ def test_the_plan_is_what_training_will_see_and_writes_nothing(
     }
 
 
-def test_splitting_anew_follows_the_recognizers_shares(
-    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
-) -> None:
+def test_splitting_anew_follows_the_recognizers_shares(recognizer: Recognizer, add_pictures: AddPictures) -> None:
     for label in ("circle", "square"):
         add_pictures(recognizer, label=label, count=10)
     manifest_of(recognizer)

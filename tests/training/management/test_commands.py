@@ -8,10 +8,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.drawings import SHAPES, draw, encoded, shapes_zip
+from tests.types import AddPictures
 from training.errors import TrainingError
 from training.hardware import Hardware
 from training.management.commands import train
-from training.models import Picture, Recognizer, TrainingRun
+from training.models import Recognizer, TrainingRun
 from training.runs import supervisor
 
 
@@ -226,9 +227,7 @@ def test_a_run_on_a_gpu_says_that_it_needs_one(recognizer: Recognizer, monkeypat
 
 
 @pytest.mark.usefixtures("_real_processes")
-def test_training_shows_each_epoch_and_the_version(
-    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
-) -> None:
+def test_training_shows_each_epoch_and_the_version(recognizer: Recognizer, add_pictures: AddPictures) -> None:
     for shape in SHAPES:
         add_pictures(recognizer, label=shape, count=10)
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from classifier.models import Prediction
 from tests.training.test_storage import _either_store, _in_s3, s3_address  # noqa: F401  fixtures
+from tests.types import AddPictures, MakeVersion
 from training import storage
 from training.artifacts.version_files import VersionFiles
 from training.errors import NotPublishable, StillInUse, TrainingError
@@ -27,9 +28,7 @@ PREDICTION: dict[str, Any] = {"label": "circle", "probability": 0.9, "scores": [
 
 
 @pytest.fixture
-def fill(
-    add_pictures: Callable[..., list[Picture]], make_version: Callable[[Recognizer], ModelVersion]
-) -> Callable[[Recognizer], None]:
+def fill(add_pictures: AddPictures, make_version: MakeVersion) -> Callable[[Recognizer], None]:
     """Gives a recognizer everything it can have."""
 
     def fill(recognizer: Recognizer) -> None:
@@ -90,7 +89,7 @@ def commits(django_capture_on_commit_callbacks: Any) -> Any:
 # --- versions
 @pytest.mark.usefixtures("_either_store")
 def test_a_version_goes_with_its_answers_and_files_and_its_run_stays(
-    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion], commits: Any
+    recognizer: Recognizer, make_version: MakeVersion, commits: Any
 ) -> None:
     version = make_version(recognizer)
     version.predictions.create(**PREDICTION)
@@ -108,7 +107,7 @@ def test_a_version_goes_with_its_answers_and_files_and_its_run_stays(
 
 
 def test_a_version_takes_the_looks_inside_it_along(
-    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion], commits: Any
+    recognizer: Recognizer, make_version: MakeVersion, commits: Any
 ) -> None:
     version = make_version(recognizer)
     job = version.jobs.create(recognizer=recognizer, kind="inspection")
@@ -129,9 +128,7 @@ def test_the_version_in_use_is_not_deleted(version: ModelVersion) -> None:
     version.files.check_h5()
 
 
-def test_it_is_the_row_that_says_whether_a_version_is_in_use(
-    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
-) -> None:
+def test_it_is_the_row_that_says_whether_a_version_is_in_use(recognizer: Recognizer, make_version: MakeVersion) -> None:
     seen_before = make_version(recognizer)
     ModelVersion.objects.update(is_active=True)
 
@@ -141,7 +138,7 @@ def test_it_is_the_row_that_says_whether_a_version_is_in_use(
 
 @pytest.mark.django_db(transaction=True)
 def test_of_a_publish_and_a_deletion_at_the_same_moment_one_wins(
-    version: ModelVersion, make_version: Callable[[Recognizer], ModelVersion], monkeypatch: pytest.MonkeyPatch
+    version: ModelVersion, make_version: MakeVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(VersionFiles, "verify", lambda files: None)  # takes long; the transactions are to collide
     for _ in range(10):
@@ -155,7 +152,7 @@ def test_of_a_publish_and_a_deletion_at_the_same_moment_one_wins(
 
 
 def test_the_history_does_not_lead_back_to_a_deleted_version(
-    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion], commits: Any
+    recognizer: Recognizer, make_version: MakeVersion, commits: Any
 ) -> None:
     first, second, third = (make_version(recognizer) for _ in range(3))
     for version in (first, second, third):
@@ -167,9 +164,7 @@ def test_the_history_does_not_lead_back_to_a_deleted_version(
     assert version_before(recognizer) == first
 
 
-def test_no_version_gets_the_number_of_a_deleted_one(
-    recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
-) -> None:
+def test_no_version_gets_the_number_of_a_deleted_one(recognizer: Recognizer, make_version: MakeVersion) -> None:
     first, second = make_version(recognizer), make_version(recognizer)
     second.remove()
     run = recognizer.runs.create(config={}, state="evaluating", lease=1, heartbeat=timezone.now())
@@ -182,7 +177,7 @@ def test_no_version_gets_the_number_of_a_deleted_one(
 
 def test_a_file_that_cannot_be_removed_is_left_to_the_cleaning(
     recognizer: Recognizer,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
     commits: Any,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -268,7 +263,7 @@ def test_a_recognizer_for_staff_only_is_deleted_with_its_version_in_use(
 
 
 def test_files_stay_where_the_deletion_was_undone(
-    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]], commits: Any
+    recognizer: Recognizer, add_pictures: AddPictures, commits: Any
 ) -> None:
     (picture,) = add_pictures(recognizer)
     recognizer.runs.create(config={})

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,17 +8,17 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone, translation
 
+from tests.types import AddPictures, MakeVersion
 from training.artifacts.files import sha256_of
 from training.artifacts.version_files import H5_NAME, SERVING_MODEL_NAMES
 from training.config import TrainingConfig
 from training.errors import BrokenArtifact, LeaseLost, NotPublishable, TrainerDied, TrainingError, UnknownRecognizer
 from training.evaluation.epochs import EpochResult
-from training.models import Label, ModelVersion, Picture, Recognizer, TrainingRun
+from training.models import Label, ModelVersion, Recognizer, TrainingRun
 from training.models.versions import roll_back, version_before
 
 State = TrainingRun.State
 CUT_OFF = TrainerDied("The power went.")
-MakeVersion = Callable[[Recognizer], ModelVersion]
 
 
 @pytest.fixture
@@ -412,9 +411,7 @@ def test_two_labels_of_one_key_are_impossible(recognizer: Recognizer) -> None:
         recognizer.labels.create(key="circle")
 
 
-def test_the_same_picture_twice_is_impossible(
-    recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
-) -> None:
+def test_the_same_picture_twice_is_impossible(recognizer: Recognizer, add_pictures: AddPictures) -> None:
     (picture,) = add_pictures(recognizer)
     picture.pk = None
     picture._state.adding = True

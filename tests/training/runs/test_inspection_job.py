@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.types import AddPictures
 from training import storage
 from training.errors import BrokenArtifact, UnreadablePicture
-from training.models import Job, ModelVersion, Picture
+from training.models import Job, ModelVersion
 from training.results.inspection_result import InspectionResult
 from training.runs import supervisor
 from training.runs.inspection_job import inspection_job
 
 
 @pytest.fixture
-def job(version: ModelVersion, add_pictures: Callable[..., list[Picture]]) -> Job:
+def job(version: ModelVersion, add_pictures: AddPictures) -> Job:
     (picture,) = add_pictures(version.recognizer)
     params = {"file": picture.file, "sha256": picture.sha256}
     return version.jobs.create(recognizer=version.recognizer, kind=Job.Kind.INSPECTION, params=params)

@@ -14,6 +14,7 @@ import pytest
 from django.utils import timezone
 
 from tests.training.test_storage import _either_store, _in_s3, s3_address  # noqa: F401  fixtures
+from tests.types import AddPictures, MakeVersion
 from training import storage
 from training.artifacts.version_files import H5_NAME, PREDICTIONS_NAME, SERVING_MODEL_NAMES
 from training.models import Checkpoint, Job, ModelVersion, Picture, PictureImport, Recognizer, TrainingRun, Worker
@@ -105,8 +106,8 @@ def test_every_rule_finds_nothing_in_an_empty_installation() -> None:
 @pytest.mark.usefixtures("_either_store")
 def test_what_is_in_use_outlives_every_rule(
     recognizer: Recognizer,
-    make_version: Callable[[Recognizer], ModelVersion],
-    add_pictures: Callable[..., list[Picture]],
+    make_version: MakeVersion,
+    add_pictures: AddPictures,
     make_run: Callable[..., TrainingRun],
     make_checkpoint: Callable[[TrainingRun], Checkpoint],
     in_two_days: Callable[[], None],
@@ -214,8 +215,8 @@ def test_a_checkpoint_without_a_row_goes_after_a_day(
 @pytest.mark.usefixtures("_either_store")
 def test_files_without_a_row_go_after_a_day(
     recognizer: Recognizer,
-    add_pictures: Callable[..., list[Picture]],
-    make_version: Callable[[Recognizer], ModelVersion],
+    add_pictures: AddPictures,
+    make_version: MakeVersion,
     in_two_days: Callable[[], None],
 ) -> None:
     add_pictures(recognizer, count=2)

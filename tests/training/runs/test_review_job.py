@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,16 +10,17 @@ import pytest
 
 from tests.drawings import SHAPES, encoded
 from tests.training.library.test_duplicates import scene
+from tests.types import AddPictures
 from training.data.images import ingest
 from training.errors import WeightsNotFound
 from training.library.intake import add_picture
-from training.models import Job, Picture, Recognizer
+from training.models import Job, Recognizer
 from training.results.review_result import FlawedPicture, ReviewResult
 from training.runs.review_job import review_job
 
 
 @pytest.fixture
-def job(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]], monkeypatch: pytest.MonkeyPatch) -> Job:
+def job(recognizer: Recognizer, add_pictures: AddPictures, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A claimed review of sixteen circles and squares, where no weights can be had."""
 
     def without_weights(image_size: int, folder: Path) -> None:

@@ -13,10 +13,11 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from tests.drawings import SHAPES
+from tests.types import AddPictures
 from training.config import TrainingConfig
 from training.config.search_space import read_space, to_dict
 from training.errors import TrainingError, TrialPruned, WrongConfig
-from training.models import Picture, Recognizer, Search, TrainingRun, Worker
+from training.models import Recognizer, Search, TrainingRun, Worker
 from training.runs import search as search_module
 from training.runs import training_run
 from training.runs.reconciler import reconcile
@@ -402,7 +403,7 @@ def test_the_reconciler_moves_a_stalled_search_on(search: Search) -> None:
 
 @pytest.mark.keras
 def test_a_search_ends_with_a_version_of_the_best_combination(
-    recognizer: Recognizer, make_search: Callable[..., Search], add_pictures: Callable[..., list[Picture]]
+    recognizer: Recognizer, make_search: Callable[..., Search], add_pictures: AddPictures
 ) -> None:
     for shape in SHAPES:
         add_pictures(recognizer, label=shape, count=12)

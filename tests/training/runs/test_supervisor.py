@@ -13,9 +13,10 @@ import pytest
 from django.conf import settings
 
 from tests.processes import is_alive, wait_until
+from tests.types import AddPictures
 from training.config import TrainingConfig
 from training.errors import TrainerDied
-from training.models import Picture, Recognizer, TrainingRun
+from training.models import Recognizer, TrainingRun
 from training.runs import supervisor
 
 pytestmark = pytest.mark.usefixtures("_real_processes", "stopping")
@@ -37,7 +38,7 @@ def run(recognizer: Recognizer) -> TrainingRun:
 
 
 @pytest.fixture
-def many_pictures(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> None:
+def many_pictures(recognizer: Recognizer, add_pictures: AddPictures) -> None:
     for label in ("circle", "square"):
         add_pictures(recognizer, label=label, count=10)
 
@@ -72,7 +73,7 @@ def test_a_run_ends_with_a_version_whose_files_exist_and_is_published(run: Train
 
 
 def test_too_few_pictures_fail_the_run_in_plain_words(
-    run: TrainingRun, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    run: TrainingRun, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     add_pictures(recognizer, label="circle", count=5)
 

@@ -13,6 +13,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from tests.types import AddPictures
 from training import storage
 from training.artifacts.files import sha256_of
 from training.config import TrainingConfig
@@ -130,7 +131,7 @@ def stored(run: TrainingRun, epoch: int) -> Checkpoint:
 
 
 @pytest.fixture
-def manifest(run: TrainingRun, add_pictures: Callable[..., object]) -> Manifest:
+def manifest(run: TrainingRun, add_pictures: AddPictures) -> Manifest:
     for label in ("circle", "square"):
         add_pictures(run.recognizer, label=label, count=3)
     manifest = manifest_of_run(run)
@@ -164,7 +165,7 @@ def test_what_was_learned_on_other_pictures_is_forgotten(run: TrainingRun, manif
 
 
 def test_a_run_that_goes_on_keeps_its_split_though_pictures_were_added(
-    run: TrainingRun, manifest: Manifest, add_pictures: Callable[..., object]
+    run: TrainingRun, manifest: Manifest, add_pictures: AddPictures
 ) -> None:
     add_pictures(run.recognizer, label="circle", count=3)
 
@@ -172,7 +173,7 @@ def test_a_run_that_goes_on_keeps_its_split_though_pictures_were_added(
 
 
 def test_a_run_whose_picture_was_deleted_meanwhile_splits_anew(
-    run: TrainingRun, manifest: Manifest, add_pictures: Callable[..., object]
+    run: TrainingRun, manifest: Manifest, add_pictures: AddPictures
 ) -> None:
     add_pictures(run.recognizer, label="circle", count=1)
     run.recognizer.pictures.filter(sha256=manifest.entries[0].sha256).delete()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import pytest
 from django.utils import timezone, translation
 
+from tests.types import AddPictures
 from training.config import TrainingConfig
 from training.config.choices import NETWORKS
 from training.errors import WrongConfig
-from training.models import Picture, Recognizer, TrainingRun
+from training.models import Recognizer, TrainingRun
 from training.runs.requests import RunRequest
 from webapp.forms.training import TrainingForm
 from webapp.presenters import setting_names
@@ -46,7 +46,7 @@ def test_an_error_calls_settings_what_the_form_calls_them_in_chinese() -> None:
 
 
 @pytest.fixture
-def trainable(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Any:
+def trainable(recognizer: Recognizer, add_pictures: AddPictures) -> Any:
     add_pictures(recognizer, label="circle", count=5)
     add_pictures(recognizer, label="square", count=5)
     return recognizer

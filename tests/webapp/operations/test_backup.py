@@ -32,6 +32,7 @@ from classifier.engine import engine
 from classifier.models import Prediction
 from tests.drawings import draw, encoded
 from tests.training.test_storage import _in_s3, s3_address  # noqa: F401
+from tests.types import AddPictures
 from training import storage
 from training.artifacts.files import sha256_of
 from training.data.images import ingest
@@ -44,7 +45,6 @@ from webapp.operations.backup.rows import snapshot
 from webapp.operations.backup.take import take_backup
 
 ROOT = Path(__file__).parents[3]
-AddPictures = Callable[..., list[Picture]]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

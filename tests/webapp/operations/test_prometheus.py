@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.types import PictureBytes
 from tests.webapp.uploads import upload
 from training.models import ModelVersion, Recognizer, TrainingRun, Worker
 from webapp.answering import MAX_REQUEST_BYTES
@@ -91,7 +91,7 @@ def raises(error: Exception) -> Any:
 
 # --- from this process
 def test_an_answer_is_counted_with_its_time(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes], read: Any
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes, read: Any
 ) -> None:
     labels = {"recognizer": "shapes", "source": "api"}
     before, timed = read("discern_answers_total", **labels), read("discern_answer_seconds_count")

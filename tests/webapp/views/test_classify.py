@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ from django.test import Client
 
 from classifier.engine import engine
 from classifier.models import Prediction
+from tests.types import PictureBytes
 from tests.webapp.uploads import BAD_FILES, upload
 from training.models import ModelVersion, Recognizer
 
@@ -43,9 +43,7 @@ def test_an_empty_start_page_leads_staff_to_the_dashboard(staff_client: Client) 
     assert "Open the dashboard" in staff_client.get("/").content.decode()
 
 
-def test_a_picture_is_answered_in_place(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
-) -> None:
+def test_a_picture_is_answered_in_place(client: Client, version: ModelVersion, picture_bytes: PictureBytes) -> None:
     answer = send(client, picture_bytes("square"))
 
     assert answer.status_code == 200
@@ -54,7 +52,7 @@ def test_a_picture_is_answered_in_place(
 
 
 def test_without_scripts_the_answer_is_a_whole_page(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     page = send(client, picture_bytes("circle"), htmx=False).content.decode()
 
@@ -63,7 +61,7 @@ def test_without_scripts_the_answer_is_a_whole_page(
 
 
 def test_labels_are_named_in_the_visitors_language(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     page = send(client, picture_bytes("circle"), language="zh-CN").content.decode()
 
@@ -71,7 +69,7 @@ def test_labels_are_named_in_the_visitors_language(
 
 
 def test_the_answer_says_how_sure_and_which_version(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     page = send(client, picture_bytes("circle")).content.decode()
 
@@ -81,7 +79,7 @@ def test_the_answer_says_how_sure_and_which_version(
 
 
 def test_the_answer_names_what_else_it_could_well_be(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     before = send(client, picture_bytes("circle")).content.decode()
     version.evaluation["prediction_sets"]["limit"] = 1.0
@@ -94,7 +92,7 @@ def test_the_answer_names_what_else_it_could_well_be(
     assert "Could also be: Square" in page
 
 
-def test_an_answer_is_recorded(client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]) -> None:
+def test_an_answer_is_recorded(client: Client, version: ModelVersion, picture_bytes: PictureBytes) -> None:
     send(client, picture_bytes("square"))
 
     prediction = Prediction.objects.get()
@@ -133,7 +131,7 @@ def test_without_a_version_the_page_says_so(client: Client, recognizer: Recogniz
 
 
 def test_without_a_version_a_picture_is_refused(
-    client: Client, recognizer: Recognizer, picture_bytes: Callable[..., bytes]
+    client: Client, recognizer: Recognizer, picture_bytes: PictureBytes
 ) -> None:
     answer = send(client, picture_bytes())
 
@@ -142,7 +140,7 @@ def test_without_a_version_a_picture_is_refused(
 
 
 def test_a_version_whose_files_are_gone_is_unavailable(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     version.files.serving_model[0].unlink()
 
@@ -153,7 +151,7 @@ def test_a_version_whose_files_are_gone_is_unavailable(
 
 
 def test_a_private_recognizer_is_not_there_for_visitors(
-    client: Client, recognizer: Recognizer, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    client: Client, recognizer: Recognizer, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     recognizer.is_public = False
     recognizer.save()
@@ -163,7 +161,7 @@ def test_a_private_recognizer_is_not_there_for_visitors(
 
 
 def test_a_private_recognizer_answers_staff(
-    staff_client: Client, recognizer: Recognizer, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    staff_client: Client, recognizer: Recognizer, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     recognizer.is_public = False
     recognizer.save()
@@ -187,16 +185,14 @@ def test_a_drawn_recognizer_shows_a_canvas_beside_the_upload(
     assert 'type="file"' in page
 
 
-def test_a_picture_from_another_site_is_refused(version: ModelVersion, picture_bytes: Callable[..., bytes]) -> None:
+def test_a_picture_from_another_site_is_refused(version: ModelVersion, picture_bytes: PictureBytes) -> None:
     answer = send(Client(enforce_csrf_checks=True), picture_bytes(), htmx=False)
 
     assert answer.status_code == 403
     assert "open for too long" in answer.content.decode()
 
 
-def test_the_form_itself_passes_the_check_for_other_sites(
-    version: ModelVersion, picture_bytes: Callable[..., bytes]
-) -> None:
+def test_the_form_itself_passes_the_check_for_other_sites(version: ModelVersion, picture_bytes: PictureBytes) -> None:
     client = Client(enforce_csrf_checks=True)
     client.get(PAGE)
     token = client.cookies["csrftoken"].value
@@ -207,7 +203,7 @@ def test_the_form_itself_passes_the_check_for_other_sites(
 
 
 def test_an_answer_costs_four_queries(
-    client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes], django_assert_num_queries: Any
+    client: Client, version: ModelVersion, picture_bytes: PictureBytes, django_assert_num_queries: Any
 ) -> None:
     send(client, picture_bytes())  # opens the network
 

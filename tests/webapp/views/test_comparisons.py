@@ -11,10 +11,11 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from tests.types import AddPictures, MakeVersion
 from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME
 from training.evaluation.predictions import Predictions
-from training.models import ModelVersion, Picture, Recognizer
+from training.models import ModelVersion, Recognizer
 
 pytestmark = pytest.mark.django_db
 COMPARE = "/manage/shapes/compare/"
@@ -23,7 +24,7 @@ MakeAnswers = Callable[..., None]
 
 
 @pytest.fixture
-def give_answers(add_pictures: Callable[..., list[Picture]]) -> MakeAnswers:
+def give_answers(add_pictures: AddPictures) -> MakeAnswers:
     """Lets a version have answered the recognizer's pictures, all circles, so many of them wrongly."""
 
     def give(version: ModelVersion, *, wrong: int) -> None:
@@ -59,7 +60,7 @@ def test_a_gain_that_is_more_than_luck_is_called_so(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
     give_answers: MakeAnswers,
 ) -> None:
     give_answers(version, wrong=20)
@@ -78,7 +79,7 @@ def test_a_small_difference_may_be_luck(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
     give_answers: MakeAnswers,
 ) -> None:
     give_answers(version, wrong=1)
@@ -94,7 +95,7 @@ def test_without_a_choice_the_newest_is_compared_with_the_one_in_use(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     newer = make_version(recognizer)
 
@@ -108,7 +109,7 @@ def test_a_version_without_answers_is_said_to_have_none(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     make_version(recognizer)
     ModelVersion.objects.filter(pk=version.pk).update(predictions_sha256="")
@@ -123,7 +124,7 @@ def test_a_version_that_is_not_there_cannot_be_compared(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     make_version(recognizer)
 
@@ -134,7 +135,7 @@ def test_the_page_of_another_version_leads_to_the_comparison(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     make_version(recognizer)
 
@@ -148,7 +149,7 @@ def test_programs_compare_versions_too(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
     give_answers: MakeAnswers,
 ) -> None:
     give_answers(version, wrong=20)
@@ -165,7 +166,7 @@ def test_programs_read_why_versions_cannot_be_compared(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     make_version(recognizer)
     ModelVersion.objects.filter(pk=version.pk).update(predictions_sha256="")

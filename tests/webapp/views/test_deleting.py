@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,14 +12,15 @@ from django.test import Client
 
 from classifier.answer import Answer, Score
 from classifier.models import Prediction
-from training.models import ModelVersion, Picture, Recognizer
+from tests.types import AddPictures, MakeVersion
+from training.models import ModelVersion, Recognizer
 
 pytestmark = pytest.mark.django_db
 RECOGNIZER, VERSION = "/manage/shapes/delete/", "/manage/shapes/versions/1/delete/"
 
 
 @pytest.fixture
-def unused(recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]) -> ModelVersion:
+def unused(recognizer: Recognizer, make_version: MakeVersion) -> ModelVersion:
     """Version 1, which nobody has published."""
     return make_version(recognizer)
 
@@ -109,7 +109,7 @@ def test_a_new_recognizer_has_nothing_to_delete(staff_client: Client) -> None:
 
 
 def test_the_question_says_what_goes_with_a_recognizer(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     add_pictures(recognizer, count=3)
 
@@ -130,7 +130,7 @@ def test_a_recognizer_is_deleted_only_by_its_address(typed: Any, staff_client: C
 
 
 def test_a_recognizer_is_deleted_and_the_dashboard_says_so(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     add_pictures(recognizer)
 
@@ -160,8 +160,8 @@ def test_the_question_asks_the_database_little(
 def test_nothing_is_left_after_a_deletion_by_hand(
     staff_client: Client,
     recognizer: Recognizer,
-    add_pictures: Callable[..., list[Picture]],
-    make_version: Callable[[Recognizer], ModelVersion],
+    add_pictures: AddPictures,
+    make_version: MakeVersion,
 ) -> None:
     add_pictures(recognizer, count=2)
     make_version(recognizer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -15,8 +14,9 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
 
+from tests.types import AddPictures, MakeVersion, PictureBytes
 from training import storage
-from training.models import Job, ModelVersion, Picture, Recognizer
+from training.models import Job, ModelVersion, Recognizer
 from training.results.inspection_result import InspectionResult
 from training.trainer.feature_maps import histogram
 from webapp.presenters import inside
@@ -57,7 +57,7 @@ RESULT = {
 
 
 @pytest.fixture
-def picture(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Any:
+def picture(recognizer: Recognizer, add_pictures: AddPictures) -> Any:
     return add_pictures(recognizer)[0]
 
 
@@ -97,7 +97,7 @@ def test_visitors_start_nothing(client: Client, version: ModelVersion, picture: 
 
 # --- asking
 def test_a_few_pictures_of_different_labels_are_offered_those_of_the_test_first(
-    staff_client: Client, version: ModelVersion, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, version: ModelVersion, add_pictures: AddPictures
 ) -> None:
     circles = add_pictures(version.recognizer, label="circle", count=20)
     (square,) = add_pictures(version.recognizer, label="square")
@@ -122,7 +122,7 @@ def test_a_picture_of_the_recognizer_is_looked_at(
 
 
 def test_a_picture_that_is_sent_is_kept_as_all_pictures_are(
-    staff_client: Client, version: ModelVersion, picture_bytes: Callable[..., bytes]
+    staff_client: Client, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     upload = SimpleUploadedFile("mine.png", picture_bytes())
 
@@ -180,7 +180,7 @@ def test_what_is_no_picture_is_refused_with_the_reason(
 
 
 def test_a_picture_of_another_recognizer_is_refused(
-    staff_client: Client, version: ModelVersion, add_pictures: Callable[..., list[Picture]], django_user_model: Any
+    staff_client: Client, version: ModelVersion, add_pictures: AddPictures, django_user_model: Any
 ) -> None:
     other = type(version.recognizer).objects.create(slug="other", name_en="Other")
     (foreign,) = add_pictures(other)
@@ -281,7 +281,7 @@ def test_a_drawing_is_a_picture_that_a_browser_keeps(staff_client: Client, done:
 
 
 def test_what_was_found_in_one_version_is_not_shown_for_another(
-    staff_client: Client, done: Any, make_version: Callable[[Recognizer], ModelVersion]
+    staff_client: Client, done: Any, make_version: MakeVersion
 ) -> None:
     make_version(done.recognizer)
 

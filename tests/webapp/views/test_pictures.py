@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +10,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
+from tests.types import AddPictures, MakeZip, PictureBytes
 from training import storage
 from training.library import imports
-from training.models import Picture, PictureImport, Recognizer
+from training.models import PictureImport, Recognizer
 from webapp.forms import pictures as forms
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def zip_file(data: bytes, name: str = "shapes.zip") -> dict[str, SimpleUploadedF
 
 
 @pytest.fixture
-def two_pictures(picture_bytes: Callable[..., bytes], make_zip: Callable[[dict[str, bytes]], bytes]) -> Any:
+def two_pictures(picture_bytes: PictureBytes, make_zip: MakeZip) -> Any:
     return make_zip({"circle/1.png": picture_bytes(number=1), "square/2.png": picture_bytes("square", 2)})
 
 
@@ -74,9 +74,7 @@ def test_a_refused_upload_offers_the_form_again(staff_client: Client, recognizer
     assert not recognizer.imports.exists()
 
 
-def test_an_empty_zip_is_refused(
-    staff_client: Client, recognizer: Recognizer, make_zip: Callable[[dict[str, bytes]], bytes]
-) -> None:
+def test_an_empty_zip_is_refused(staff_client: Client, recognizer: Recognizer, make_zip: MakeZip) -> None:
     assert staff_client.post(UPLOAD, zip_file(make_zip({}))).status_code == 400
 
 
@@ -95,7 +93,7 @@ def test_a_request_far_above_the_limit_is_refused_unread(staff_client: Client, r
 
 
 def test_files_for_a_label_are_read_at_once(
-    staff_client: Client, recognizer: Recognizer, picture_bytes: Callable[..., bytes]
+    staff_client: Client, recognizer: Recognizer, picture_bytes: PictureBytes
 ) -> None:
     good = SimpleUploadedFile("good.png", picture_bytes())
     bad = SimpleUploadedFile("bad.png", b"nothing")
@@ -110,7 +108,7 @@ def test_files_for_a_label_are_read_at_once(
 
 @pytest.mark.parametrize("label", ["", "a/b", "x" * 101])
 def test_files_for_an_impossible_label_are_refused(
-    staff_client: Client, recognizer: Recognizer, picture_bytes: Callable[..., bytes], label: Any
+    staff_client: Client, recognizer: Recognizer, picture_bytes: PictureBytes, label: Any
 ) -> None:
     files = [SimpleUploadedFile("good.png", picture_bytes())]
 
@@ -119,7 +117,7 @@ def test_files_for_an_impossible_label_are_refused(
 
 
 def test_too_many_files_at_once_are_refused(
-    staff_client: Client, recognizer: Recognizer, picture_bytes: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+    staff_client: Client, recognizer: Recognizer, picture_bytes: PictureBytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forms, "MAX_FILES", 1)
     files = [SimpleUploadedFile(f"{number}.png", picture_bytes(number=number)) for number in range(2)]
@@ -174,8 +172,8 @@ def test_a_report_names_refused_files_first_and_why(
     staff_client: Client,
     recognizer: Recognizer,
     two_pictures: Any,
-    make_zip: Callable[[dict[str, bytes]], bytes],
-    picture_bytes: Callable[..., bytes],
+    make_zip: MakeZip,
+    picture_bytes: PictureBytes,
 ) -> None:
     archive = make_zip({"circle/1.png": picture_bytes(number=1), "circle/notes.txt": b"hello"})
     staff_client.post(UPLOAD, zip_file(archive))
@@ -199,9 +197,7 @@ def test_a_failed_import_says_what_to_do(staff_client: Client, recognizer: Recog
     assert "Upload it again." in staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
 
 
-def test_pictures_are_browsed_by_label(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
-) -> None:
+def test_pictures_are_browsed_by_label(staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures) -> None:
     circle, square = add_pictures(recognizer, label="circle") + add_pictures(recognizer, label="square")
 
     page = staff_client.get("/manage/shapes/pictures/?label=circle").content.decode()
@@ -213,7 +209,7 @@ def test_pictures_are_browsed_by_label(
 def test_browsing_asks_few_questions(
     staff_client: Client,
     recognizer: Recognizer,
-    add_pictures: Callable[..., list[Picture]],
+    add_pictures: AddPictures,
     django_assert_max_num_queries: Any,
 ) -> None:
     add_pictures(recognizer, count=12)
@@ -223,7 +219,7 @@ def test_browsing_asks_few_questions(
 
 
 def test_a_picture_is_sent_as_what_it_is(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     (picture,) = add_pictures(recognizer)
 
@@ -236,7 +232,7 @@ def test_a_picture_is_sent_as_what_it_is(
 
 
 def test_a_picture_whose_file_is_gone_is_not_found(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     (picture,) = add_pictures(recognizer)
     storage.forget(picture.file)
@@ -245,7 +241,7 @@ def test_a_picture_whose_file_is_gone_is_not_found(
 
 
 def test_a_deleted_picture_takes_its_file_along(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     (picture,) = add_pictures(recognizer)
 
@@ -257,7 +253,7 @@ def test_a_deleted_picture_takes_its_file_along(
 
 
 def test_a_picture_is_not_deleted_by_a_link(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     (picture,) = add_pictures(recognizer)
 
@@ -265,7 +261,7 @@ def test_a_picture_is_not_deleted_by_a_link(
 
 
 def test_an_import_that_is_not_enough_to_train_with_leads_to_more_pictures(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     add_pictures(recognizer, label="circle", count=3)
     row = recognizer.imports.create(name="a.zip", state=PictureImport.State.DONE, ended_at=timezone.now(), num_taken=3)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from training.models import ModelVersion, Picture, Recognizer, TrainingRun
+from tests.types import AddPictures, MakeVersion
+from training.models import ModelVersion, Recognizer, TrainingRun
 from webapp.presenters.next_step import NextStep, next_step
 
 pytestmark = pytest.mark.django_db
@@ -153,8 +153,8 @@ def test_the_page_of_an_unknown_recognizer_is_not_found(staff_client: Client) ->
 def test_a_recognizers_page_asks_few_questions(
     staff_client: Client,
     recognizer: Recognizer,
-    add_pictures: Callable[..., list[Picture]],
-    make_version: Callable[[Recognizer], ModelVersion],
+    add_pictures: AddPictures,
+    make_version: MakeVersion,
     django_assert_max_num_queries: Any,
 ) -> None:
     add_pictures(recognizer, count=3)
@@ -170,8 +170,8 @@ def test_a_recognizers_page_asks_few_questions(
 def test_each_state_of_a_recognizer_has_one_primary_button(
     staff_client: Client,
     recognizer: Recognizer,
-    add_pictures: Callable[..., list[Picture]],
-    make_version: Callable[[Recognizer], ModelVersion],
+    add_pictures: AddPictures,
+    make_version: MakeVersion,
 ) -> None:
     def primary_buttons() -> Any:
         return staff_client.get("/manage/shapes/").content.decode().count("btn-primary")
@@ -186,8 +186,8 @@ def test_each_state_of_a_recognizer_has_one_primary_button(
 
 def test_the_next_step_leads_from_pictures_to_the_visitors_page(
     recognizer: Recognizer,
-    add_pictures: Callable[..., list[Picture]],
-    make_version: Callable[[Recognizer], ModelVersion],
+    add_pictures: AddPictures,
+    make_version: MakeVersion,
 ) -> None:
     assert next_step(recognizer, None) == NextStep.ADD_PICTURES
     add_pictures(recognizer, label="circle", count=3)
@@ -202,7 +202,7 @@ def test_the_next_step_leads_from_pictures_to_the_visitors_page(
 
 
 def test_a_version_worse_than_the_one_in_use_is_not_pressed_on_anybody(
-    recognizer: Recognizer, version: ModelVersion, make_version: Callable[[Recognizer], ModelVersion]
+    recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
 ) -> None:
     worse = make_version(recognizer)
     worse.test_accuracy = 0.1
@@ -242,7 +242,7 @@ def test_an_empty_label_is_deleted(staff_client: Client, recognizer: Recognizer)
 
 
 def test_a_label_with_pictures_is_not_deleted(
-    staff_client: Client, recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
 ) -> None:
     add_pictures(recognizer, label="circle", count=1)
     label = recognizer.labels.get(key="circle")

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from tests.types import AddPictures
 from training.models import Job, Picture, Recognizer
 
 ADDRESS = "/manage/shapes/review/"
@@ -13,7 +12,7 @@ OLD_ADDRESS = "/manage/shapes/split-anew/"
 
 
 @pytest.fixture
-def pictures(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> list[Picture]:
+def pictures(recognizer: Recognizer, add_pictures: AddPictures) -> list[Picture]:
     return [*add_pictures(recognizer, label="circle", count=3), *add_pictures(recognizer, label="square", count=3)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +11,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from tests.types import AddPictures, MakeVersion
 from training.config import TrainingConfig
 from training.devices import Device
 from training.environment import environment_of
-from training.models import ModelVersion, Picture, Recognizer, TrainingRun, Worker
+from training.models import ModelVersion, Recognizer, TrainingRun, Worker
 
 pytestmark = pytest.mark.django_db
 CONFIG = TrainingConfig.for_network("lenet5", {"epochs": 4})
@@ -40,7 +40,7 @@ def form_data(**changes: Any) -> Any:
 
 
 @pytest.fixture
-def trainable(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Any:
+def trainable(recognizer: Recognizer, add_pictures: AddPictures) -> Any:
     add_pictures(recognizer, label="circle", count=5)
     add_pictures(recognizer, label="square", count=5)
     return recognizer
@@ -241,7 +241,7 @@ def test_a_failed_run_says_why_and_what_to_do(staff_client: Client, run: Trainin
 
 
 def test_a_run_that_succeeded_offers_its_version(
-    staff_client: Client, recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+    staff_client: Client, recognizer: Recognizer, make_version: MakeVersion
 ) -> None:
     version = make_version(recognizer)
 

@@ -10,9 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.drawings import SHAPES
+from tests.types import AddPictures
 from training.config import TrainingConfig
 from training.errors import WrongConfig
-from training.models import Picture, Recognizer, Search, TrainingRun
+from training.models import Recognizer, Search, TrainingRun
 from training.runs.search_requests import SearchRequest
 
 BASE = TrainingConfig.for_network("cnn", {"epochs": 4})
@@ -20,7 +21,7 @@ NEW = "/manage/shapes/search/"
 
 
 @pytest.fixture
-def pictures(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> None:
+def pictures(recognizer: Recognizer, add_pictures: AddPictures) -> None:
     for shape in SHAPES:
         add_pictures(recognizer, label=shape, count=5)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html import unescape
 from typing import Any
 
@@ -12,9 +11,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from tests.types import AddPictures
 from training.config import TrainingConfig
 from training.config.presets import PRESETS, preset_config
-from training.models import Job, Picture, Recognizer, TrainingRun
+from training.models import Job, Recognizer, TrainingRun
 from training.runs.requests import RunRequest
 from webapp.presenters.dry_runs import ask_for_dry_run, digest_of, find, is_welcome
 from webapp.presenters.estimates import DRAWN_POINTS, TABLE_ROWS, Estimate
@@ -26,7 +26,7 @@ RESULT = {"seconds_per_step": 0.5, "expected_seconds": 95, "largest_batch": 64, 
 
 
 @pytest.fixture
-def trainable(recognizer: Recognizer, add_pictures: Callable[..., list[Picture]]) -> Any:
+def trainable(recognizer: Recognizer, add_pictures: AddPictures) -> Any:
     add_pictures(recognizer, label="circle", count=5)
     add_pictures(recognizer, label="square", count=5)
     return recognizer

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from tests.types import AddPictures, MakeVersion
 from training.evaluation.metrics import ClassMetrics, Evaluation
-from training.models import LabelNames, ModelVersion, Picture, Recognizer
+from training.models import LabelNames, ModelVersion, Recognizer
 from training.models.versions import roll_back
 from webapp.presenters.confusion import confusion_rows
 
@@ -27,9 +27,7 @@ def test_versions_are_for_staff(client: Client, django_user_model: Any, version:
     assert client.get(address).status_code == 403
 
 
-def test_only_staff_publish(
-    client: Client, recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
-) -> None:
+def test_only_staff_publish(client: Client, recognizer: Recognizer, make_version: MakeVersion) -> None:
     version = make_version(recognizer)
 
     client.post(f"{VERSION}publish/")
@@ -93,7 +91,7 @@ def test_its_figures_are_carried_away_by_todays_names(staff_client: Client, vers
 
 
 def test_a_versions_worst_errors_are_shown_with_their_pictures(
-    staff_client: Client, recognizer: Recognizer, version: ModelVersion, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, version: ModelVersion, add_pictures: AddPictures
 ) -> None:
     (picture,) = add_pictures(recognizer)
     wrong = {"true": "circle", "answered": "square", "probability": 0.91}
@@ -108,7 +106,7 @@ def test_a_versions_worst_errors_are_shown_with_their_pictures(
 
 
 def test_the_report_is_one_file_that_fetches_nothing(
-    staff_client: Client, recognizer: Recognizer, version: ModelVersion, add_pictures: Callable[..., list[Picture]]
+    staff_client: Client, recognizer: Recognizer, version: ModelVersion, add_pictures: AddPictures
 ) -> None:
     (picture,) = add_pictures(recognizer)
     wrong = {"sha256": picture.sha256, "true": "circle", "answered": "square", "probability": 0.91}
@@ -152,7 +150,7 @@ def test_an_unknown_version_is_not_found(staff_client: Client, recognizer: Recog
 
 
 def test_a_version_is_published_with_a_reason(
-    staff_client: Client, staff: User, recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+    staff_client: Client, staff: User, recognizer: Recognizer, make_version: MakeVersion
 ) -> None:
     version = make_version(recognizer)
 
@@ -174,7 +172,7 @@ def test_a_version_whose_file_has_changed_is_not_published(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     broken = make_version(recognizer)
     broken.files.h5.write_bytes(b"something else")
@@ -190,7 +188,7 @@ def test_why_a_version_was_not_published_is_said_until_one_is(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
     address: str,
 ) -> None:
     broken = make_version(recognizer)
@@ -209,7 +207,7 @@ def test_a_version_that_could_not_be_published_is_not_the_next_step(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     broken = make_version(recognizer)
     ModelVersion.objects.filter(pk=broken.pk).update(test_accuracy=2)
@@ -224,7 +222,7 @@ def test_a_roll_back_to_a_harmed_version_leaves_the_one_in_use(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     newer = make_version(recognizer)
     newer.publish(None)
@@ -252,7 +250,7 @@ def test_what_would_not_open_before_the_publication_is_over(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     version.failed_openings.create(host="web", sentence={"template": "It is gone.", "params": {}})
     make_version(recognizer).publish(None)
@@ -262,7 +260,7 @@ def test_what_would_not_open_before_the_publication_is_over(
 
 
 def test_a_reason_that_is_too_long_is_refused(
-    staff_client: Client, recognizer: Recognizer, make_version: Callable[[Recognizer], ModelVersion]
+    staff_client: Client, recognizer: Recognizer, make_version: MakeVersion
 ) -> None:
     make_version(recognizer)
 
@@ -276,7 +274,7 @@ def test_a_publication_is_rolled_back_with_a_reason(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     make_version(recognizer).publish(None)
 
@@ -290,7 +288,7 @@ def test_a_roll_back_without_a_reason_is_refused(
     staff_client: Client,
     recognizer: Recognizer,
     version: ModelVersion,
-    make_version: Callable[[Recognizer], ModelVersion],
+    make_version: MakeVersion,
 ) -> None:
     newer = make_version(recognizer)
     newer.publish(None)
