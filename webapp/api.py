@@ -305,7 +305,7 @@ def delete_recognizer(request: HttpRequest, slug: str) -> Any:
 )
 def show_evaluation(request: HttpRequest, slug: str, number: int) -> Any:
     """Versions of earlier releases have fewer: the others are null or empty."""
-    return get_object_or_404(ModelVersion, recognizer__slug=slug, number=number).figures.to_dict()
+    return get_object_or_404(ModelVersion, recognizer__slug=slug, number=number).figures.to_json()
 
 
 @api.get(

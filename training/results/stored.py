@@ -21,6 +21,10 @@ class Stored:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)  # type: ignore[call-overload, no-any-return]
 
+    def to_json(self) -> dict[str, Any]:
+        """As the API and a download give it away: under the names of earlier releases as well, which scripts know."""
+        return _as_json(self)  # type: ignore[no-any-return]
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Raises: TypeError if a field without a default is missing."""
@@ -31,6 +35,18 @@ class Stored:
 def also(*names: str) -> dict[str, tuple[str, ...]]:
     """Metadata of a field that earlier releases wrote under other names."""
     return {"also": names}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in value]
+    if not is_dataclass(value):
+        return value
+    return {
+        name: _as_json(getattr(value, each.name))
+        for each in fields(value)
+        for name in (each.name, *each.metadata.get("also", ()))
+    }
 
 
 @cache

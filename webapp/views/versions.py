@@ -133,7 +133,7 @@ def evaluation(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
     of_whom = {"recognizer": slug, "version": number, "h5_sha256": version.h5_sha256, "config": version.run.config}
     answer = JsonResponse(
-        {**of_whom, **version.figures.to_dict()}, json_dumps_params={"ensure_ascii": False, "indent": 1}
+        {**of_whom, **version.figures.to_json()}, json_dumps_params={"ensure_ascii": False, "indent": 1}
     )
     answer["Content-Disposition"] = f'attachment; filename="{slug}-version-{number}.json"'
     return answer
