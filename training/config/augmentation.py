@@ -20,7 +20,6 @@ HALF_OF_THEM: Range = (0.5, 0.5)  # the layers draw a probability from a range; 
 GREY = 128.0
 SIGMAS = 3  # that a kernel reaches to either side: 99.7 % of a Gaussian
 MOVING = frozenset({"flip", "vertical_flip", "rotation", "zoom", "translation", "shear"})
-SEES_GREY = frozenset({"lenet5"})  # networks whose pictures lose their colours before the random layers
 
 
 class Move:
@@ -159,7 +158,7 @@ def changes_of(name: str, config: TrainingConfig) -> tuple[Change, ...]:
     if name == "brightness":
         return (Brightness(_either_way(0.15 * strength)),)
     if name == "colour":
-        return () if config.network in SEES_GREY else (_colour(strength),)
+        return (_colour(strength),)
     if name == "blur":
         return (_blur(0.04 * strength * config.image_size),)
     if name == "erasing":

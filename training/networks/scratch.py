@@ -29,7 +29,7 @@ def lenet5(config: TrainingConfig, num_classes: int) -> keras.Model:
     """
     pixels = pixels_of(config)
     grey = layers.Conv2D(1, 1, use_bias=False, kernel_initializer=_grey(), trainable=False, name="grey")
-    x = layers.Rescaling(1 / 127.5, offset=-1)(augmented(grey(pixels), config))
+    x = layers.Rescaling(1 / 127.5, offset=-1)(grey(augmented(pixels, config)))
     as_chosen = {"activation": config.activation, **initial_weights(config)}
     x = layers.Conv2D(6, 5, padding="same", **as_chosen)(x)
     x = pooled(x, config)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,10 +49,3 @@ def test_saturation_grows_and_shrinks_by_40_percent_at_strength_1(strength: floa
     low, high = (share / (1 - share) for share in colour.saturation.factor)
     assert low == pytest.approx(max(0, 1 - 0.4 * strength))
     assert high == pytest.approx(1 + 0.4 * strength)
-
-
-def test_a_network_that_sees_grey_has_no_colours_to_change() -> None:
-    coloured = config("zoom", "colour")
-
-    assert any(isinstance(each, Colour) for each in changes(coloured))
-    assert not any(isinstance(each, Colour) for each in changes(replace(coloured, network="lenet5")))
