@@ -108,15 +108,15 @@ def leak_report(
     """
     accuracy = float((grouped.argmax(axis=1) == labels).mean())
     if len(set(groups)) == len(groups):
-        return LeakReport(naive=accuracy, grouped=accuracy, share_with_twin=0.0, naive_without_twin=accuracy)
+        return LeakReport(naive=accuracy, grouped=accuracy, share_duplicated=0.0, naive_on_others=accuracy)
     alone = np.random.default_rng(1).permutation(len(labels))
     naive = out_of_fold(features[alone], labels[alone], [str(each) for each in alone])
     is_right = naive.argmax(axis=1) == labels[alone]
     sizes = {group: groups.count(group) for group in set(groups)}
-    has_twin = np.array([sizes[groups[each]] > 1 for each in alone])
+    is_duplicated = np.array([sizes[groups[each]] > 1 for each in alone])
     return LeakReport(
         naive=float(is_right.mean()),
         grouped=accuracy,
-        share_with_twin=float(has_twin.mean()),
-        naive_without_twin=float(is_right[~has_twin].mean()) if (~has_twin).any() else None,
+        share_duplicated=float(is_duplicated.mean()),
+        naive_on_others=float(is_right[~is_duplicated].mean()) if (~is_duplicated).any() else None,
     )

@@ -29,8 +29,9 @@ class LeakReport:
 
     naive: float
     grouped: float
-    share_with_twin: float  # test pictures that have a near-duplicate in the random training
-    naive_without_twin: float | None  # accuracy on the others; None where there are none
+    # of the test pictures those that have a near-duplicate in the random training, and the accuracy on the others
+    share_duplicated: float = field(metadata=also("share_with_twin"))
+    naive_on_others: float | None = field(metadata=also("naive_without_twin"))  # None where there are no others
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_a_review_finds_dark_pictures_and_groups_near_duplicates(job: Job, recog
     assert FlawedPicture(black.pk, ["dark", "blank"]) in result.flawed
     assert len({recognizer.pictures.get(pk=each.pk).group for each in twins}) == 1
     assert (result.features, result.num_pictures) == ("pixels", 35)
-    assert result.leak.share_with_twin > 0
+    assert result.leak.share_duplicated > 0
 
 
 def test_a_confirmed_label_is_no_error(job: Job, recognizer: Recognizer) -> None:

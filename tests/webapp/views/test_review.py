@@ -28,7 +28,7 @@ def review(recognizer: Recognizer, pictures: list[Picture]) -> Job:
             "features": "pixels",
             "suspects": [{"picture": pictures[0].pk, "label": "circle", "answer": "square", "probability": 0.93}],
             "flawed": [{"picture": pictures[1].pk, "flaws": ["dark"]}],
-            "leak": {"naive": 0.9, "grouped": 0.8, "share_with_twin": 0.25, "naive_without_twin": None},
+            "leak": {"naive": 0.9, "grouped": 0.8, "share_duplicated": 0.25, "naive_on_others": None},
         },
     )
 
