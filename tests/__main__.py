@@ -152,6 +152,7 @@ def main(arguments: Sequence[str]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored below a shell's &, and would be by the parts
         signal.signal(number, signal.default_int_handler)
+    os.nice(19)  # trainers are nicer than others: beside tests that are not, the browser's would wait minutes for one
     fetch_where_missing()
     with tempfile.TemporaryDirectory(prefix="discern-shared-") as shared:
         os.environ[SHARED] = shared
