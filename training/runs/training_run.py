@@ -60,7 +60,7 @@ class RowReport:
     def epoch(self, result: EpochResult) -> None:
         outlasting(lambda: self.run.record_epoch(result))
         log.info(
-            "Epoch %d: loss %.4f, accuracy %.4f; validation loss %.4f, accuracy %.4f",
+            "Epoch %d: loss %.4f, accuracy %.4f; on pictures to choose by loss %.4f, accuracy %.4f",
             *(result.number, result.loss, result.accuracy, result.val_loss, result.val_accuracy),
         )
 

@@ -110,9 +110,9 @@ def train(
     expected = _answers(network, held_out)
     plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
     serving_model = make_serving_model(plain, folder, held_out, expected, body=setup.converted_body)
-    log.info("The serving model differs from the H5 by at most %.2g", serving_model.max_difference)
+    log.info("The copy that answers differs from the H5 by at most %.2g", serving_model.max_difference)
     result = evaluate(serving_model, cache, manifest)
-    log.info("Test accuracy %.4f on %d pictures", result.evaluation.accuracy, result.evaluation.pictures)
+    log.info("Accuracy %.4f on %d pictures it never saw", result.evaluation.accuracy, result.evaluation.pictures)
     provenance = provenance_of(recognizer, manifest, config, device, temperature=result.temperature)
     h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=held_out[0])
     return Artifact(
@@ -195,7 +195,7 @@ def fit(setup: PhaseSetup, report: Report, *, begun: TrainingState | None = None
             stalled = epoch - max(phase.first, best.best.epoch)
             goes_on = begun if begun and step and epoch == done else None
             if _has_ended_early(config, phase, stalled):
-                log.info("No lower validation loss for %d epochs: the training ends", stalled)
+                log.info("No lower loss on pictures to choose by for %d epochs: the training ends", stalled)
                 break
             if not goes_on:
                 _lower_rate_on_plateau(learner, config, stalled)
@@ -216,7 +216,7 @@ def fit(setup: PhaseSetup, report: Report, *, begun: TrainingState | None = None
                 verbose=0,
             )
     best.restore()
-    log.info("Epoch %d is kept, with a validation loss of %.4f", best.best.epoch, best.best.loss)
+    log.info("Epoch %d is kept, with a loss of %.4f on pictures to choose by", best.best.epoch, best.best.loss)
 
 
 def _evenly_shared(positions: NDArray[np.intp]) -> NDArray[np.intp]:
