@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from training import storage
 from training.config import TrainingConfig
 from training.library.manifests import planned_manifest_of_files
@@ -10,9 +12,11 @@ from training.outages import outlasting
 from training.results.dry_run_result import DryRun
 
 
-def dry_run_job(job: Job) -> DryRun:
+def dry_run_job(job: Job, advance: Callable[[float], object]) -> DryRun:
     """Take the first steps with the settings in a job's params on its recognizer's pictures.
 
+    Args:
+        advance: is told the share of 1 that is done.
     Raises: UserFacingError, LeaseLost.
     """
     from training.trainer.dry_run import dry_run, pictures_needed  # TensorFlow takes seconds
@@ -21,5 +25,5 @@ def dry_run_job(job: Job) -> DryRun:
     manifest = outlasting(lambda: planned_manifest_of_files(job.recognizer))
     for entry in pictures_needed(manifest, config).entries:
         storage.local_path(f"pictures/{entry.file}")  # fetches it where the store is a remote one
-    outlasting(lambda: job.advance(0.1))
+    advance(0.1)
     return dry_run(manifest, config, folder=storage.working_folder(job.work_name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,17 +13,18 @@ from training.data.images import Pixels, encoded_png, load_pixels
 from training.errors import BrokenArtifact, UnreadablePicture
 from training.messages import N_
 from training.models import Job, ModelVersion
-from training.outages import outlasting
 from training.results.inspection_result import InspectionResult, Score
 
 CHECKED, LOADED = 0.1, 0.5  # shares of the whole that are done after each
 
 
-def inspection_job(job: Job) -> InspectionResult:
+def inspection_job(job: Job, advance: Callable[[float], object]) -> InspectionResult:
     """Look inside a job's version with its picture.
 
     `params["file"]` names the picture in the store.
 
+    Args:
+        advance: is told the share of 1 that is done.
     Raises: BrokenArtifact, UnreadablePicture, LeaseLost.
     """
     version = job.version
@@ -30,17 +32,17 @@ def inspection_job(job: Job) -> InspectionResult:
         raise BrokenArtifact(N_("The version has been deleted meanwhile."))
     version.files.check_h5()
     pixels = _pixels(job.params["file"], version.image_size)
-    _advance(job, CHECKED)
+    advance(CHECKED)
 
     from training.trainer.inspection import inspect, network_of  # TensorFlow takes seconds
 
     network = network_of(version.files.h5)
-    _advance(job, LOADED)
+    advance(LOADED)
     result, probabilities = inspect(
         network,
         pixels,
         keep=lambda name, drawn: _keep(job, name, drawn),
-        advance=lambda share: _advance(job, LOADED + (1 - LOADED) * share),
+        advance=lambda share: advance(LOADED + (1 - LOADED) * share),
     )
     return replace(result, scores=_scores(version, probabilities))
 
@@ -50,10 +52,6 @@ def _pixels(file: str, image_size: int) -> Pixels:
     if not path.is_file():
         raise UnreadablePicture(N_("The picture has been deleted meanwhile. Choose another one."))
     return load_pixels(path, image_size)
-
-
-def _advance(job: Job, share: float) -> None:
-    outlasting(lambda: job.advance(share))
 
 
 def _keep(job: Job, name: str, drawn: Pixels) -> str:

@@ -8,14 +8,16 @@ from training.models import Job
 from training.outages import outlasting
 from training.results.stored import Stored
 
+Advance = Callable[[float], object]  # is told the share of 1 that is done
+
 
 def carry_out(job: Job) -> None:
     """Compute what a claimed job asks for and keep the result in its row. Raises: UserFacingError for its page."""
-    result = _maker(Job.Kind(job.kind))(job)
+    result = _maker(Job.Kind(job.kind))(job, lambda share: outlasting(lambda: job.advance(share)))
     outlasting(lambda: job.finish(result.to_dict()))
 
 
-def _maker(kind: Job.Kind) -> Callable[[Job], Stored]:
+def _maker(kind: Job.Kind) -> Callable[[Job, Advance], Stored]:
     """Imported here: each kind loads what it needs."""
     if kind == Job.Kind.REVIEW:
         from training.runs.review_job import review_job

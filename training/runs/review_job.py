@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from training import storage
 from training.errors import WeightsNotFound
 from training.library.duplicates import group_pictures
 from training.library.review import IMAGE_SIZE, Features, plain_features, review
 from training.models import Job
-from training.outages import outlasting
 from training.results.review_result import ReviewResult
 
 GROUPING = 0.4  # share of the whole that is done after it
@@ -17,19 +17,20 @@ GROUPING = 0.4  # share of the whole that is done after it
 log = logging.getLogger("training")
 
 
-def review_job(job: Job) -> ReviewResult:
-    """Look through all pictures. Raises: LeaseLost."""
-    group_pictures(job.recognizer, lambda share: _advance(job, GROUPING * share))
+def review_job(job: Job, advance: Callable[[float], object]) -> ReviewResult:
+    """Look through all pictures.
+
+    Args:
+        advance: is told the share of 1 that is done.
+    Raises: LeaseLost.
+    """
+    group_pictures(job.recognizer, lambda share: advance(GROUPING * share))
     pictures = list(job.recognizer.pictures.select_related("label").order_by("pk"))
     if not pictures:
         return ReviewResult()
     kind, features_of = _features()
     log.info("Looks through %d pictures by their %s", len(pictures), kind)
-    return review(pictures, kind, features_of, advance=lambda share: _advance(job, GROUPING + (1 - GROUPING) * share))
-
-
-def _advance(job: Job, share: float) -> None:
-    outlasting(lambda: job.advance(share))
+    return review(pictures, kind, features_of, advance=lambda share: advance(GROUPING + (1 - GROUPING) * share))
 
 
 def _features() -> tuple[str, Features]:

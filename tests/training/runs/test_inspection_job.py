@@ -46,11 +46,11 @@ def test_a_picture_that_is_gone_fails_the_job_in_plain_words(job: Job) -> None:
     storage.forget(job.params["file"])
 
     with pytest.raises(UnreadablePicture, match="Choose another one"):
-        inspection_job(job)
+        inspection_job(job, job.advance)
 
 
 def test_an_h5_that_has_changed_is_not_opened(job: Job, version: ModelVersion) -> None:
     Path(version.files.h5).write_bytes(b"something else")
 
     with pytest.raises(BrokenArtifact):
-        inspection_job(job)
+        inspection_job(job, job.advance)

@@ -36,7 +36,7 @@ def job(recognizer: Recognizer, add_pictures: AddPictures, monkeypatch: pytest.M
 
 
 def listed(job: Job) -> set[int]:
-    return {each.picture for each in review_job(job).label_errors}
+    return {each.picture for each in review_job(job, job.advance).label_errors}
 
 
 def test_a_review_finds_dark_pictures_and_groups_near_duplicates(job: Job, recognizer: Recognizer) -> None:
@@ -46,7 +46,7 @@ def test_a_review_finds_dark_pictures_and_groups_near_duplicates(job: Job, recog
         for n, picture in enumerate([scene(2), scene(2).resize((100, 75))])
     ]
 
-    result = review_job(job)
+    result = review_job(job, job.advance)
 
     assert FlawedPicture(black.pk, ["dark", "blank"]) in result.flawed
     assert len({recognizer.pictures.get(pk=each.pk).group for each in twins}) == 1
@@ -61,7 +61,7 @@ def test_a_confirmed_label_is_no_error(job: Job, recognizer: Recognizer) -> None
 
 
 def test_a_review_tells_how_far_it_is(job: Job, recognizer: Recognizer) -> None:
-    review_job(job)
+    review_job(job, job.advance)
 
     job.refresh_from_db()
     assert job.progress == pytest.approx(0.8)
@@ -70,4 +70,4 @@ def test_a_review_tells_how_far_it_is(job: Job, recognizer: Recognizer) -> None:
 def test_a_review_without_pictures_ends_well(recognizer: Recognizer) -> None:
     job = recognizer.jobs.create(kind=Job.Kind.REVIEW)
 
-    assert review_job(job) == ReviewResult()
+    assert review_job(job, job.advance) == ReviewResult()
