@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -90,9 +90,19 @@ class VersionFiles:
         """Raises: BrokenArtifact if a file is missing or changed, or the serving model fails the H5's own test."""
         self.golden().check(self.open_serving_model(), self._serving_model_name)
 
+    def in_store(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Names in the store of files that share a hash, and that hash; only of those that the version has."""
+        yield (self._name(self.layout.h5),), self.h5_sha256
+        yield tuple(map(self._name, self.layout.serving_model)), self.serving_model_sha256
+        if self.predictions_sha256:
+            yield (self._name(self.layout.predictions),), self.predictions_sha256
+
     @property
     def _serving_model_name(self) -> str:
         return " + ".join(self.layout.serving_model)
 
-    def _path(self, name: str) -> Path:
-        return self.locate(f"{self.folder}/{name}")
+    def _name(self, file: str) -> str:
+        return f"{self.folder}/{file}"
+
+    def _path(self, file: str) -> Path:
+        return self.locate(self._name(file))

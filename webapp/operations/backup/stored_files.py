@@ -17,7 +17,6 @@ from django.core.files.storage import default_storage
 
 from training import storage
 from training.artifacts.files import sha256_of, sync
-from training.artifacts.version_files import LAYOUTS
 from training.errors import BrokenArtifact
 from training.messages import N_
 from training.models import Checkpoint, ModelVersion, Picture, PictureImport, TrainingRun
@@ -43,11 +42,7 @@ def named_files() -> Iterator[Named]:
         yield Named((picture.file,))
     versions = ModelVersion.objects.only("folder", "layout", "h5_sha256", "serving_model_sha256", "predictions_sha256")
     for version in versions.iterator():
-        h5, serving_model, predictions = LAYOUTS[version.layout]
-        yield Named((f"{version.folder}/{h5}",), version.h5_sha256)
-        yield Named(tuple(f"{version.folder}/{name}" for name in serving_model), version.serving_model_sha256)
-        if version.predictions_sha256:
-            yield Named((f"{version.folder}/{predictions}",), version.predictions_sha256)
+        yield from (Named(names, sha256) for names, sha256 in version.files.in_store())
     for checkpoint in Checkpoint.objects.only("file", "sha256").iterator():
         yield Named((checkpoint.file,), checkpoint.sha256)
     waiting = PictureImport.objects.unfinished()
