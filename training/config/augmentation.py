@@ -19,7 +19,6 @@ PIXEL_RANGE: Range = (0, 255)
 HALF_OF_THEM: Range = (0.5, 0.5)  # the layers draw a probability from a range; ours is one value
 GREY = 128.0
 SIGMAS = 3  # that a kernel reaches to either side: 99.7 % of a Gaussian
-MOVING = frozenset({"flip", "vertical_flip", "rotation", "zoom", "translation", "shear"})
 
 
 class Move:
@@ -78,10 +77,7 @@ class Hue:
 @dataclass(frozen=True)
 class Saturation:
     factor: Range  # f makes it f / (1 - f) times as much
-    value_range: Range = (
-        0,
-        1,
-    )  # of saturation: with that of pixels Keras would let it grow beyond 1, and pixels below 0
+    value_range: Range = (0, 1)  # of saturation; with that of pixels it would grow beyond 1, and pixels fall below 0
 
 
 @dataclass(frozen=True)
@@ -126,10 +122,9 @@ def changes(config: TrainingConfig) -> tuple[Change, ...]:
     What moves pixels is done in one sampling, while layers sample one after the other and lose at the border what the
     next would have brought back; a zoom, mostly closer, leaves that out of sight.
     """
-    moving = [name for name in config.augmentation if name in MOVING]
-    others = [name for name in config.augmentation if name not in MOVING]
-    in_order = [*sorted(moving, key=lambda name: name == "zoom"), *others]
-    return tuple(change for name in in_order for change in changes_of(name, config))
+    kinds = [changes_of(name, config) for name in config.augmentation]
+    kinds.sort(key=lambda some: (not isinstance(some[-1], Move), isinstance(some[-1], Zoom)))
+    return tuple(change for some in kinds for change in some)
 
 
 def changes_of(name: str, config: TrainingConfig) -> tuple[Change, ...]:

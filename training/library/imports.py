@@ -13,7 +13,7 @@ from training.data.group_table import look_up_groups
 from training.data.members import ReportLine
 from training.errors import LeaseLost, TrainingError
 from training.library.duplicates import group_pictures
-from training.library.intake import add_pictures
+from training.library.intake import add_pictures, kept_name
 from training.messages import N_, UserFacingError
 from training.models import PictureImport, Recognizer
 from training.outages import outlasting
@@ -60,7 +60,7 @@ def _taken_before(row: PictureImport, lines: Iterator[ReportLine]) -> Iterator[R
         since = row.recognizer.pictures.filter(added_at__gte=row.started_at)
         known = set(since.values_list("original_name", flat=True))
     for line in lines:
-        is_ours = not line.is_taken and line.name[-255:] in known
+        is_ours = not line.is_taken and kept_name(line.name) in known
         yield replace(line, is_taken=True, sentence={}) if is_ours else line
 
 

@@ -18,6 +18,7 @@ from training.messages import N_, UserFacingError
 from training.models import Label, Picture, Recognizer
 
 MAX_KEY = 100  # characters of a class name
+MAX_NAME = 255  # characters of a file's path
 AHEAD = 32  # pictures decoded before their rows are written
 
 
@@ -62,7 +63,7 @@ def add_picture(
         height=ingested.height,
         perceptual_hashes=ingested.perceptual_hashes,
         source=source,
-        original_name=name[-255:],
+        original_name=kept_name(name),
         added_by=by,
     )
     storage.keep_bytes(ingested.data, picture.file)
@@ -72,6 +73,11 @@ def add_picture(
     except IntegrityError as error:  # another upload was quicker with the same picture
         raise _duplicate(recognizer.pictures.select_related("label").get(sha256=ingested.sha256)) from error
     return picture
+
+
+def kept_name(name: str) -> str:
+    """What a picture's row keeps of its file's path: the end of a long one."""
+    return name[-MAX_NAME:]
 
 
 def names_of(class_name: str) -> dict[str, str]:

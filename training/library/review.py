@@ -6,6 +6,7 @@ What a person does with the lists is kept in the pictures' rows; here nothing is
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,7 +113,7 @@ def leak_report(
     alone = np.random.default_rng(1).permutation(len(labels))
     naive = out_of_fold(features[alone], labels[alone], [str(each) for each in alone])
     is_right = naive.argmax(axis=1) == labels[alone]
-    sizes = {group: groups.count(group) for group in set(groups)}
+    sizes = Counter(groups)
     is_duplicated = np.array([sizes[groups[each]] > 1 for each in alone])
     return LeakReport(
         naive=float(is_right.mean()),
