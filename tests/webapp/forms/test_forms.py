@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from django.utils import timezone, translation
 
-from tests.types import AddPictures
 from training.config import TrainingConfig
 from training.config.choices import NETWORKS
 from training.errors import WrongConfig
@@ -43,13 +42,6 @@ def test_an_error_calls_settings_what_the_form_calls_them_in_chinese() -> None:
     with translation.override("zh-hans"):
         error = str(WrongConfig("%(name)s is “%(value)s”; expected %(expected)s.", name="epochs", value=0, expected=1))
         assert setting_names.in_words(error) == "“轮数” 为“0”，应为 1。"
-
-
-@pytest.fixture
-def trainable(recognizer: Recognizer, add_pictures: AddPictures) -> Any:
-    add_pictures(recognizer, label="circle", count=5)
-    add_pictures(recognizer, label="square", count=5)
-    return recognizer
 
 
 def request_for(recognizer: Recognizer, network: Any, **settings: Any) -> Any:

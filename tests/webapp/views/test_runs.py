@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from tests.types import AddPictures, MakeVersion
+from tests.types import MakeVersion
 from training.config import TrainingConfig
 from training.devices import Device
 from training.environment import environment_of
@@ -37,13 +37,6 @@ def form_data(**changes: Any) -> Any:
         name: ",".join(map(str, value)) if isinstance(value, list) and name != "augmentation" else value
         for name, value in stored.items()
     }
-
-
-@pytest.fixture
-def trainable(recognizer: Recognizer, add_pictures: AddPictures) -> Any:
-    add_pictures(recognizer, label="circle", count=5)
-    add_pictures(recognizer, label="square", count=5)
-    return recognizer
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from tests.types import AddPictures
 from training.config import TrainingConfig
 from training.config.presets import PRESETS, preset_config
-from training.models import Job, Recognizer, TrainingRun
+from training.models import Job, TrainingRun
 from training.runs.requests import RunRequest
 from webapp.presenters.dry_runs import ask_for_dry_run, digest_of, find, is_welcome
 from webapp.presenters.estimates import DRAWN_POINTS, TABLE_ROWS, Estimate
@@ -23,13 +22,6 @@ from webapp.presenters.plans import Plan
 pytestmark = pytest.mark.django_db
 PAGE = "/manage/shapes/train/"
 RESULT = {"seconds_per_step": 0.5, "expected_seconds": 95, "largest_batch": 64, "device": "A CPU"}
-
-
-@pytest.fixture
-def trainable(recognizer: Recognizer, add_pictures: AddPictures) -> Any:
-    add_pictures(recognizer, label="circle", count=5)
-    add_pictures(recognizer, label="square", count=5)
-    return recognizer
 
 
 @pytest.fixture
