@@ -32,6 +32,8 @@ PARTS = {
     "browser": ("-m", "browser", "tests/browser"),
 }
 
+LINES_OF_A_FAILURE = 20
+
 
 @dataclass
 class Part:
@@ -64,6 +66,16 @@ class Part:
         self.seconds = time.monotonic() - self.began
         return self.code is not None
 
+    def failures(self) -> list[str]:
+        """Each test that failed, with the end of what pytest says of it; the same for a part that broke off."""
+        if not self.results.exists():
+            return [f"{self.name} broke off with {self.code}:\n{_end_of(self.output.read_text(errors='replace'))}"]
+        return [
+            f"{self.name}: {case.get('classname')}.{case.get('name')}\n{_end_of(said.text or said.get('message', ''))}"
+            for case in ElementTree.parse(self.results).iter("testcase")  # noqa: S314  pytest's own
+            for said in (*case.iter("failure"), *case.iter("error"))
+        ]
+
     def count(self) -> tuple[Counter[str], Counter[str]]:
         """How many passed, failed and were skipped, and why they were; a part that broke off counts as one failure."""
         if not self.results.exists():
@@ -82,6 +94,10 @@ class Part:
         if self.code and not tests["failed"]:
             tests["failed"] += 1
         return tests, reasons
+
+
+def _end_of(text: str) -> str:
+    return "\n".join(text.rstrip().splitlines()[-LINES_OF_A_FAILURE:])
 
 
 def parts_of_pytest(folder: Path, suffix: str, options: Sequence[str], database_url: str, redis_url: str) -> list[Part]:
@@ -117,7 +133,7 @@ def run_beside_each_other(parts: Sequence[Part], jobs: int) -> None:
 
 
 def summarize(parts: Sequence[Part]) -> bool:
-    """A line for each part, then one for all of them, then what was skipped; whether all of it is well."""
+    """A line for each part, what failed, one line for all of them, then what was skipped; whether all of it is well."""
     total: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     width = max(len(part.name) for part in parts)
@@ -128,6 +144,9 @@ def summarize(parts: Sequence[Part]) -> bool:
         said = ", ".join(f"{tests[word]} {word}" for word in ("passed", "failed", "skipped") if tests[word])
         broken_off = "" if part.results.exists() or not part.code else f", broke off with {part.code}"
         say(f"{part.name:{width}}  {part.seconds:5.0f} s  {said or 'passed'}{broken_off}")
+    for part in parts:
+        if part.code:
+            say("\n" + "\n\n".join(part.failures()) + "\n")
     say(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
     if reasons:
         say("Skipped: " + "; ".join(f"{number} for {reason}" for reason, number in reasons.items()))

@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 
 from tests.faults.campaign import record, rounds
-from tests.faults.conftest import SHORT
+from tests.faults.conftest import LONGER
 from training.config import TrainingConfig
 from training.models import TrainingRun
 from training.runs import supervisor
@@ -119,14 +119,14 @@ def weights(run: TrainingRun) -> list[np.ndarray]:
 
 
 def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(start_run: Callable[..., TrainingRun]) -> None:
-    unbroken = start_run()
+    unbroken = start_run(LONGER)
     supervisor.carry_out(unbroken)
     unbroken.refresh_from_db()
 
-    broken = train_and_kill(start_run(), Killer(lambda run: run.epochs_done >= 3))
+    broken = train_and_kill(start_run(LONGER), Killer(lambda run: run.epochs_done >= 3))
 
     assert broken.attempts == 2
     largest = max(np.abs(one - other).max() for one, other in zip(weights(broken), weights(unbroken), strict=True))
     record("largest difference of a weight between an interrupted run and an unbroken one", f"{largest:.1g}")
     assert largest <= 1e-6
-    assert SHORT.epochs == broken.epochs.count()
+    assert LONGER.epochs == broken.epochs.count()
