@@ -71,7 +71,7 @@ class Part:
         if not self.results.exists():
             return [f"{self.name} broke off with {self.code}:\n{_end_of(self.output.read_text(errors='replace'))}"]
         return [
-            f"{self.name}: {case.get('classname')}.{case.get('name')}\n{_end_of(said.text or said.get('message', ''))}"
+            f"{self.name}: {case.get('classname')}.{case.get('name')}\n{_end_of(said.text or said.get('message') or '')}"
             for case in ElementTree.parse(self.results).iter("testcase")  # noqa: S314  pytest's own
             for said in (*case.iter("failure"), *case.iter("error"))
         ]
