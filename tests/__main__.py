@@ -71,7 +71,7 @@ class Part:
         if not self.results.exists():
             return [f"{self.name} broke off with {self.code}:\n{_end_of(self.output.read_text(errors='replace'))}"]
         return [
-            f"{self.name}: {case.get('classname')}.{case.get('name')}\n{_end_of(said.text or said.get('message') or '')}"
+            f"{self.name}: {case.get('classname')}.{case.get('name')}\n{_end_of(said.text or said.get('message'))}"
             for case in ElementTree.parse(self.results).iter("testcase")  # noqa: S314  pytest's own
             for said in (*case.iter("failure"), *case.iter("error"))
         ]
@@ -96,8 +96,8 @@ class Part:
         return tests, reasons
 
 
-def _end_of(text: str) -> str:
-    return "\n".join(text.rstrip().splitlines()[-LINES_OF_A_FAILURE:])
+def _end_of(text: str | None) -> str:
+    return "\n".join((text or "").rstrip().splitlines()[-LINES_OF_A_FAILURE:])
 
 
 def parts_of_pytest(folder: Path, suffix: str, options: Sequence[str], database_url: str, redis_url: str) -> list[Part]:
