@@ -65,7 +65,7 @@ class Site:
         if login:
             self.username, self.password = login.groups()
 
-    def start(self, *, seconds: float = 300) -> None:
+    def start(self, *, seconds: float = 90) -> None:
         """Start the Procfile's processes and wait until the site answers."""
         honcho = [str(Path(sys.executable).parent / "honcho"), "start", "-f", str(self.procfile), "-d", str(ROOT)]
         with self.output.open("a") as output:

@@ -10,7 +10,7 @@ from tests.drawings import draw, encoded
 from tests.site import Site
 
 pytestmark = pytest.mark.browser
-LOOKING_MS = 300_000
+LOOKING_MS = 90_000
 INSIDE = "/manage/digits/versions/1/inside/"
 
 

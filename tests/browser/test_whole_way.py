@@ -14,7 +14,7 @@ from tests.drawings import draw, encoded, shapes_zip
 from tests.site import Site
 
 pytestmark = pytest.mark.browser
-TRAINING_MS = 300_000
+TRAINING_MS = 120_000
 
 
 def fill_settings(page: Page) -> None:

@@ -7,17 +7,11 @@ import os
 from pathlib import Path
 
 IS_FULL = bool(os.environ.get("FAULTS_RESULTS"))  # a file that takes a line for each promise
-PATIENCE = 300  # seconds after which nothing will come any more, on however busy a machine
 
 
 def rounds(quick: int, full: int) -> int:
     """How many faults to make."""
     return full if IS_FULL else quick
-
-
-def within(seconds: int) -> int:
-    """A promised time, as the campaign asks for it; beside other tests it counts only that a thing comes at all."""
-    return seconds if IS_FULL else PATIENCE
 
 
 def record(promise: str, seen: str) -> None:

@@ -24,7 +24,6 @@ SECOND_WORKER = "train@%h", "train2@%h"
 SHORT = TrainingConfig.for_network(
     "cnn", {"image_size": 24, "epochs": 8, "batch_size": 8, "filters": (8, 16), "augmentation": ("zoom",)}
 )
-
 LONGER = replace(SHORT, epochs=30)  # still training when it is killed, however late on a busy machine
 
 

@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.faults import faults
-from tests.faults.campaign import record, rounds, within
+from tests.faults.campaign import record, rounds
 from tests.faults.conftest import deliver
 from tests.site import Site
 from training.models import ModelVersion, TrainingRun
@@ -23,7 +23,7 @@ from training.outages import outlasting
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
 
-SILENT = timedelta(seconds=within(90))
+SILENT = timedelta(seconds=90)
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
 
@@ -55,7 +55,7 @@ def test_every_run_ends_exactly_once_whatever_happens(site: Site, start_run: Cal
         deliver(run, site, times=3)
 
     watch, made, began = Watch(), Counter[str](), time.monotonic()
-    while watch.look() < number and time.monotonic() - began < within(90) * number:
+    while watch.look() < number and time.monotonic() - began < 90 * number:
         if time.monotonic() - began < 60 * number:  # then they may end in peace
             name = rng.choice(chosen)
             made[name] += 1
