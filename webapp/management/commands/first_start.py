@@ -51,7 +51,7 @@ class Command(BaseCommand):
         if TrainingRun.objects.unfinished().exists():
             self.stdout.write("The training of the starter recognizer was cut off; a worker goes on with it.")
             return
-        self.stdout.write("Training the starter recognizer on 1,797 handwritten digits; this takes up to a minute.")
+        self.stdout.write("Training the starter recognizer on 1,797 handwritten digits; this takes a minute or two.")
         run = start_digits()
         carry_out(run)
         run.refresh_from_db()
