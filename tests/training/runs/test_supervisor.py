@@ -95,9 +95,7 @@ def test_a_run_that_is_claimed_already_is_left_alone(run: TrainingRun, trainer_d
     assert run.owner == "another:1"
 
 
-def test_the_trainer_of_a_cancelled_run_is_gone(
-    run: TrainingRun, trainer_does: Callable[[str], None]
-) -> None:
+def test_the_trainer_of_a_cancelled_run_is_gone(run: TrainingRun, trainer_does: Callable[[str], None]) -> None:
     trainer_does(SLEEPS)
     supervisor.carry_out(run, once_it_sleeps(TrainingRun.request_cancel))
 
