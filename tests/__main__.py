@@ -166,7 +166,12 @@ def main(arguments: Sequence[str]) -> int:
         help="again there what may touch a database or starts the site",
     )
     parser.add_argument("--beside", metavar="COMMAND", help="a command that must succeed as well, such as 'make check'")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many parts at once; one a core")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1 + (os.cpu_count() or 1),
+        help="how many parts at once; one more than cores: some wait for a lease to end",
+    )
     chosen = parser.parse_args(arguments)
 
     for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored below a shell's &, and would be by the parts

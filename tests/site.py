@@ -54,16 +54,18 @@ class Site:
         self.procfile = procfile
         self.data_dir = Path(env["DATA_DIR"])
         self.url = f"http://127.0.0.1:{env['PORT']}"
-        self.username = self.password = self.first_output = ""
+        self.username = self.password = ""
 
     def prepare(self, *options: str) -> None:
         """What `make run` does before it starts the processes."""
-        command = [sys.executable, "manage.py", "first_start", *options]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, check=True, capture_output=True, text=True)
-        self.first_output = done.stdout
-        login = re.search(r"First login: (\S+)\s+Password:\s+(\S+)", done.stdout)
+        login = re.search(r"First login: (\S+)\s+Password:\s+(\S+)", self.manage("first_start", *options))
         if login:
             self.username, self.password = login.groups()
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command of `manage.py`. Returns: what it said."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.env, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def start(self, *, seconds: float = 90) -> None:
         """Start the Procfile's processes and wait until the site answers."""

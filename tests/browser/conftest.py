@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,19 +11,32 @@ from playwright.sync_api import BrowserType, Page
 
 from tests.browser import chromium
 from tests.databases import database_of_its_own
+from tests.once import made_once
 from tests.site import Site, environment
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """As it is after the first start, whose training of the starter is made once for all databases."""
+    kept = made_once("first-start", first_start)
     with database_of_its_own("site") as database_url:
         site = Site(environment(tmp_path_factory.mktemp("site"), database_url))
+        site.manage("restore", str(kept / "backup"))
         site.prepare()
+        site.username, site.password = (kept / "login").read_text().split()
         try:
             site.start()
             yield site
         finally:
             site.stop()
+
+
+def first_start(folder: Path) -> None:
+    """A new installation's backup, and its first login."""
+    site = Site(environment(folder / "data", ""))
+    site.prepare()
+    site.manage("backup", str(folder / "backup"))
+    (folder / "login").write_text(f"{site.username} {site.password}")
 
 
 @pytest.fixture(scope="session")
