@@ -10,7 +10,7 @@ from training.config import TrainingConfig
 from training.library.manifests import planned_manifest
 from training.models import Recognizer
 
-THIN_CLASS = 20  # pictures; the test figures of a smaller class rest on fewer than four of them
+SMALL_CLASS = 20  # pictures; the test figures of a smaller class rest on fewer than four of them
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Plan:
     num_train: int
     num_validation: int
     num_test: int
-    thin_classes: list[str]
+    small_classes: list[str]
 
     @property
     def num_pictures(self) -> int:
@@ -43,5 +43,5 @@ class Plan:
             num_train=manifest.count("train"),
             num_validation=manifest.count("validation"),
             num_test=manifest.count("test"),
-            thin_classes=[f"{names[key]} ({size})" for key, size in sizes.items() if size < THIN_CLASS],
+            small_classes=[f"{names[key]} ({size})" for key, size in sizes.items() if size < SMALL_CLASS],
         )

@@ -86,7 +86,7 @@ def test_no_picture_at_all_is_refused() -> None:
         made({})
 
 
-def test_thin_classes_are_named() -> None:
+def test_small_classes_are_named() -> None:
     with pytest.raises(TooFewPictures, match=r"Too few pictures of: ant, dog\. Each class needs at least 3"):
         made({"dog": 2, "cat": 3, "ant": 1})
 
