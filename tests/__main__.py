@@ -23,12 +23,13 @@ from tests.once import SHARED
 ROOT = Path(__file__).parent.parent
 PLAIN = "not keras and not browser and not faults"
 TRAINING = "tests/training"
-# TensorFlow's tests run in a process of their own. The longest begin first, so that none is left for the end alone.
+# TensorFlow's tests run in a process of their own. The longest begin first, so that none is left for the end alone;
+# those with faults often wait for a lease to run out, which costs nothing beside others.
 PARTS = {
     "keras": ("-m", "keras"),
+    "faults": ("-m", "faults", "tests/faults"),
     "training": ("-m", PLAIN, TRAINING),
     "site": ("-m", PLAIN, f"--ignore={TRAINING}"),
-    "faults": ("-m", "faults", "tests/faults"),
     "browser": ("-m", "browser", "tests/browser"),
 }
 
