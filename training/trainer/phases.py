@@ -18,7 +18,7 @@ from training.data.manifest import Manifest
 from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino, upper_of
 from training.trainer.batches import Batches, balanced_weights
 from training.trainer.input_pipeline import Cache, Features, Pictures, features
-from training.trainer.optimizers import make_loss, make_optimizer, make_schedule
+from training.trainer.loss_and_optimizer import make_loss, make_optimizer, make_schedule
 
 if TYPE_CHECKING:
     import openvino as ov

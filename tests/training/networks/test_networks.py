@@ -140,7 +140,7 @@ def test_googlenet_is_the_papers_at_its_size() -> None:
 
 def test_the_auxiliary_heads_learn_with_the_network_and_stay_out_of_its_answer() -> None:
     from training import networks
-    from training.trainer.optimizers import make_loss
+    from training.trainer.loss_and_optimizer import make_loss
 
     chosen = config("googlenet", auxiliary_weight=0.3)
     network = networks.build(chosen, 3)

@@ -29,14 +29,14 @@ def stepped(optimizer: Any, *, gradient: float = 0.0, name: str = "kernel", step
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_steps_against_the_gradient(name: str) -> None:
-    from training.trainer.optimizers import make_optimizer
+    from training.trainer.loss_and_optimizer import make_optimizer
 
     assert stepped(make_optimizer(config(optimizer=name), 0.01), gradient=1) < 1
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_weight_decay_takes_its_share_of_a_kernel_and_leaves_a_bias_alone(name: str) -> None:
-    from training.trainer.optimizers import make_optimizer
+    from training.trainer.loss_and_optimizer import make_optimizer
 
     decaying = config(optimizer=name, weight_decay=0.1)
 
@@ -45,7 +45,7 @@ def test_weight_decay_takes_its_share_of_a_kernel_and_leaves_a_bias_alone(name: 
 
 
 def test_momentum_carries_steps_on_and_plain_sgd_does_not() -> None:
-    from training.trainer.optimizers import make_optimizer
+    from training.trainer.loss_and_optimizer import make_optimizer
 
     plain, carried, looking_ahead = (
         stepped(make_optimizer(config(optimizer=name, momentum=0.5, weight_decay=0), 0.1), gradient=1, steps=2)
@@ -59,7 +59,7 @@ def test_momentum_carries_steps_on_and_plain_sgd_does_not() -> None:
 def test_the_optimizer_takes_the_rates_that_were_drawn(schedule: str) -> None:
     import keras
 
-    from training.trainer.optimizers import make_optimizer, make_schedule
+    from training.trainer.loss_and_optimizer import make_optimizer, make_schedule
 
     chosen = config(schedule=schedule, optimizer="sgd", weight_decay=0)
     optimizer = make_optimizer(chosen, make_schedule(chosen, 0.1, 3, 8))
@@ -77,7 +77,7 @@ def test_the_optimizer_takes_the_rates_that_were_drawn(schedule: str) -> None:
 def test_the_average_of_the_weights_follows_them_slowly() -> None:
     import keras
 
-    from training.trainer.optimizers import make_optimizer
+    from training.trainer.loss_and_optimizer import make_optimizer
 
     weight = keras.Variable(1.0, name="kernel")
     optimizer = make_optimizer(config(optimizer="sgd", weight_averaging=0.9, weight_decay=0), 1.0)
@@ -92,7 +92,7 @@ def test_the_average_of_the_weights_follows_them_slowly() -> None:
 
 
 def test_the_average_of_a_short_training_does_not_reach_back_to_its_start() -> None:
-    from training.trainer.optimizers import make_optimizer
+    from training.trainer.loss_and_optimizer import make_optimizer
 
     averaging = config(weight_averaging=0.99)
 
@@ -102,7 +102,7 @@ def test_the_average_of_a_short_training_does_not_reach_back_to_its_start() -> N
 
 
 def test_the_losses_are_the_textbooks() -> None:
-    from training.trainer.optimizers import make_loss
+    from training.trainer.loss_and_optimizer import make_loss
 
     probabilities = np.array([[0.7, 0.2, 0.1]], dtype="float32")
     smoothed = -(0.8 * np.log(0.7) + 0.1 * np.log(0.2) + 0.1 * np.log(0.1))
@@ -114,7 +114,7 @@ def test_the_losses_are_the_textbooks() -> None:
 
 
 def test_blended_pictures_count_in_the_shares_of_their_classes() -> None:
-    from training.trainer.optimizers import make_loss
+    from training.trainer.loss_and_optimizer import make_loss
 
     probabilities, shares = np.array([[0.7, 0.2, 0.1]], "float32"), np.array([[0.6, 0.4, 0]], "float32")
     squares = (0.1**2 + 0.2**2 + 0.1**2) / 3
