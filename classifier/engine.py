@@ -21,8 +21,8 @@ from django.db import Error as DatabaseTrouble
 
 from classifier.answer import Answer, ranked
 from classifier.errors import EngineUnavailable, NoVersion
-from classifier.keras_engine import open_h5
 from classifier.models import FailedOpening
+from classifier.optional_keras import open_h5
 from training.artifacts.h5 import Golden, PredictFn
 from training.data.images import Source, load_pixels
 from training.errors import BrokenArtifact

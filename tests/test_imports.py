@@ -109,7 +109,7 @@ def test_the_classifier_imports_only_the_hand_over_from_training() -> None:
 
 
 def test_the_keras_engine_loads_tensorflow_only_where_it_opens_an_h5() -> None:
-    assert not any(map(is_tensorflow, imported(runs_at_import(MODULES["classifier.keras_engine"]))))
+    assert not any(map(is_tensorflow, imported(runs_at_import(MODULES["classifier.optional_keras"]))))
 
 
 def test_only_one_module_opens_or_resizes_pictures() -> None:

@@ -18,8 +18,8 @@ from django.db import OperationalError, connection, transaction
 from classifier import engine as engine_module
 from classifier.engine import Engine, OpenVersion, open_serving_model
 from classifier.errors import EngineUnavailable, NoVersion
-from classifier.keras_engine import open_h5
 from classifier.models import FailedOpening
+from classifier.optional_keras import open_h5
 from tests.drawings import SHAPES, draw, encoded
 from tests.types import MakeVersion
 from training.artifacts.files import sha256_of
