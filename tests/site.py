@@ -67,7 +67,7 @@ class Site:
         command = [sys.executable, "manage.py", *arguments]
         return subprocess.run(command, cwd=ROOT, env=self.env, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    def start(self, *, seconds: float = 300) -> None:
+    def start(self, *, seconds: float = 90) -> None:
         """Start the Procfile's processes and wait until the site answers."""
         honcho = [str(Path(sys.executable).parent / "honcho"), "start", "-f", str(self.procfile), "-d", str(ROOT)]
         with self.output.open("a") as output:

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserType, Page, expect
+from playwright.sync_api import BrowserType, Page
 
 from tests.browser import chromium
 from tests.databases import database_of_its_own
 from tests.once import made_once
 from tests.site import Site, environment
-
-HANGS_MS = 300_000  # what has not come by then never will, however much runs beside these tests
-expect.set_options(timeout=HANGS_MS)
 
 
 @pytest.fixture(scope="session")

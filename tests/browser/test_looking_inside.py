@@ -10,6 +10,7 @@ from tests.drawings import draw, encoded
 from tests.site import Site
 
 pytestmark = pytest.mark.browser
+LOOKING_MS = 90_000
 INSIDE = "/manage/digits/versions/1/inside/"
 
 
@@ -20,7 +21,7 @@ def test_a_look_inside_is_followed_and_every_layer_opens(page: Page, site: Site)
 
     page.locator("button[name=picture]").first.click()
 
-    expect(page.get_by_role("heading", name="What it answers")).to_be_visible()
+    expect(page.get_by_role("heading", name="What it answers")).to_be_visible(timeout=LOOKING_MS)
     page.get_by_role("link", name="probabilities").click()
     expect(page.get_by_role("img", name="What the layer probabilities makes of the picture")).to_be_visible()
 
@@ -34,7 +35,7 @@ def test_a_picture_of_ones_own_is_looked_at_without_javascript(browser: Browser,
     page.get_by_label("A picture of your own").set_input_files(picture)
     page.get_by_role("button", name="Look inside with this picture").click()
 
-    expect(page.get_by_role("heading", name="What it answers")).to_be_visible()
+    expect(page.get_by_role("heading", name="What it answers")).to_be_visible(timeout=LOOKING_MS)
 
 
 def test_what_was_found_fits_on_a_phone(page: Page, site: Site) -> None:
@@ -42,6 +43,6 @@ def test_what_was_found_fits_on_a_phone(page: Page, site: Site) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(f"{site.url}{INSIDE}")
     page.locator("button[name=picture]").first.click()
-    expect(page.get_by_role("heading", name="What it answers")).to_be_visible()
+    expect(page.get_by_role("heading", name="What it answers")).to_be_visible(timeout=LOOKING_MS)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from tests.browser.conftest import HANGS_MS, sign_in
+from tests.browser.conftest import sign_in
 from tests.drawings import draw, encoded, shapes_zip
 from tests.site import Site
 
 pytestmark = pytest.mark.browser
+TRAINING_MS = 120_000
 
 
 def fill_settings(page: Page) -> None:
@@ -45,13 +46,13 @@ def test_a_newcomer_gets_from_a_zip_to_an_answer(page: Page, site: Site, tmp_pat
     sign_in(page, site)
     make_recognizer(page, site, "Shapes")
     send_zip(page, tmp_path, lambda page: None)  # the script sends it as soon as it is chosen
-    expect(page.get_by_text("120 pictures were taken.")).to_be_visible()
+    expect(page.get_by_text("120 pictures were taken.")).to_be_visible(timeout=30_000)
 
     page.get_by_role("link", name="Train", exact=True).click()
     fill_settings(page)
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_text("16 / 16")).to_be_visible()  # followed live, without a reload
-    page.get_by_role("button", name="Publish").click(timeout=HANGS_MS)
+    expect(page.get_by_text("16 / 16")).to_be_visible(timeout=TRAINING_MS)  # followed live, without a reload
+    page.get_by_role("button", name="Publish").click(timeout=TRAINING_MS)
 
     page.goto(f"{site.url}/r/shapes/")
     circle = FilePayload(name="circle.png", mimeType="image/png", buffer=encoded(draw("circle", 999)))
@@ -64,12 +65,12 @@ def test_the_same_way_leads_there_without_javascript(browser: Browser, site: Sit
     sign_in(page, site)
     make_recognizer(page, site, "Plain shapes")
     send_zip(page, tmp_path, lambda page: page.get_by_role("button", name="Upload the zip").click())
-    expect(page.get_by_text("120 pictures were taken.")).to_be_visible()  # the page reloads itself
+    expect(page.get_by_text("120 pictures were taken.")).to_be_visible(timeout=30_000)  # the page reloads itself
 
     page.get_by_role("link", name="Train", exact=True).click()
     fill_settings(page)
     page.get_by_role("button", name="Start training").click()
-    page.get_by_role("button", name="Publish").click(timeout=HANGS_MS)
+    page.get_by_role("button", name="Publish").click(timeout=TRAINING_MS)
 
     page.goto(f"{site.url}/r/plain-shapes/")
     square = FilePayload(name="square.png", mimeType="image/png", buffer=encoded(draw("square", 999)))
@@ -100,11 +101,11 @@ def test_a_training_can_be_cancelled_while_it_is_watched(page: Page, site: Site,
     page.get_by_text("All settings").click()
     page.get_by_label("Epochs").fill("500")
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_text(re.compile("^preparing|^training"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^preparing|^training"))).to_be_visible(timeout=30_000)
 
     page.get_by_role("button", name="Cancel").click()
 
-    expect(page.get_by_role("status").get_by_text("cancelled")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("cancelled")).to_be_visible(timeout=10_000)
 
 
 @pytest.mark.parametrize("path", ["/", "/r/digits/", "/login/", "/manage/", "/manage/digits/", "/manage/digits/train/"])
