@@ -153,10 +153,10 @@ def test_a_promise_of_too_many_pixels_costs_neither_time_nor_memory() -> None:
     bomb = png_header(10_000, 10_000)
 
     tracemalloc.start()
-    started = time.process_time()
+    started = time.perf_counter()
     with pytest.raises(UnreadablePicture):
         ingest(bomb)
-    seconds = time.process_time() - started
+    seconds = time.perf_counter() - started
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -314,10 +314,10 @@ def test_every_bad_file_is_taken_or_refused_within_two_seconds() -> None:
     slow = []
 
     for name, data in bad_files():
-        started = time.process_time()
+        started = time.perf_counter()
         with contextlib.suppress(UnreadablePicture):
             ingest(data)
-        if time.process_time() - started > 2:
+        if time.perf_counter() - started > 2:
             slow.append(name)
 
     assert slow == []

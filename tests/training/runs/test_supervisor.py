@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("_real_processes", "stopping")
 
 State = TrainingRun.State
 TINY = TrainingConfig.for_network("cnn", {"image_size": 16, "epochs": 2, "filters": (4, 8), "batch_size": 16})
-SLEEPS = "import os, time; open(os.environ['DATA_DIR'] + '/pid', 'w').write(str(os.getpid())); time.sleep(600)"
+SLEEPS = "import os, time; open(os.environ['DATA_DIR'] + '/pid', 'w').write(str(os.getpid())); time.sleep(60)"
 
 
 @pytest.fixture
@@ -95,13 +96,18 @@ def test_a_run_that_is_claimed_already_is_left_alone(run: TrainingRun, trainer_d
     assert run.owner == "another:1"
 
 
-def test_the_trainer_of_a_cancelled_run_is_gone(run: TrainingRun, trainer_does: Callable[[str], None]) -> None:
+def test_the_trainer_of_a_cancelled_run_is_gone_within_seconds(
+    run: TrainingRun, trainer_does: Callable[[str], None]
+) -> None:
     trainer_does(SLEEPS)
+    started = time.monotonic()
+
     supervisor.carry_out(run, once_it_sleeps(TrainingRun.request_cancel))
 
     run.refresh_from_db()
     assert run.state == State.CANCELLED
     assert not is_alive(int(pid_file().read_text()))
+    assert time.monotonic() - started < 10
 
 
 def test_a_trainer_that_will_not_end_is_killed_with_all_it_started(
