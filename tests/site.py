@@ -55,6 +55,7 @@ class Site:
         self.data_dir = Path(env["DATA_DIR"])
         self.url = f"http://127.0.0.1:{env['PORT']}"
         self.username = self.password = ""
+        self.slowness = 1.0  # how many times longer than with nothing else on the machine its start took
 
     def prepare(self, *options: str) -> None:
         """What `make run` does before it starts the processes."""
@@ -77,6 +78,10 @@ class Site:
         wait_until(lambda: self.answers() or self.processes.poll() is not None, seconds=seconds)
         if not self.answers():
             raise AssertionError(f"the site is not ready:\n{self.output.read_text()[-5000:]}")
+
+    def in_time(self, seconds: float) -> float:
+        """What a promise of so many seconds comes to on a machine that is as busy as when the site was started."""
+        return seconds * self.slowness
 
     def stop(self) -> None:
         """End it as Ctrl-C does, and make sure that nothing of it is left."""

@@ -14,11 +14,6 @@ def rounds(quick: int, full: int) -> int:
     return full if IS_FULL else quick
 
 
-def keeps_a_promise(taken: float, *, seconds: float) -> bool:
-    """Whether something was done in time; other tests run beside a quick selection, and nothing is promised there."""
-    return taken < seconds or not IS_FULL
-
-
 def record(promise: str, seen: str) -> None:
     """Keep a line for the table in docs/reliability.md; nothing in a quick selection."""
     if IS_FULL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ SECOND_WORKER = "train@%h", "train2@%h"
 SHORT = TrainingConfig.for_network(
     "cnn", {"image_size": 24, "epochs": 8, "batch_size": 8, "filters": (8, 16), "augmentation": ("zoom",)}
 )
+USUAL_START = 12.0  # seconds from nothing to an answering site, measured with nothing else on the machine
 LONGER = replace(SHORT, epochs=30)  # still training when it is killed, however late on a busy machine
 
 
@@ -52,9 +54,11 @@ def site(_real_processes: None) -> Iterator[Site]:
     second = [line.replace("worker:", "worker2:").replace(*SECOND_WORKER) for line in lines if "worker:" in line]
     procfile.write_text("\n".join([*lines, *second]) + "\n")
     site = Site(env, procfile)
+    began = time.monotonic()
     site.prepare("--no-starter")
     try:
         site.start()
+        site.slowness = max(1.0, (time.monotonic() - began) / USUAL_START)
         yield site
     finally:
         site.stop()

@@ -13,7 +13,7 @@ import pytest
 import requests
 from django.db import connection
 
-from tests.faults.campaign import IS_FULL, keeps_a_promise, record, rounds
+from tests.faults.campaign import IS_FULL, record, rounds
 from tests.faults.conftest import LONGER, SHORT, deliver
 from tests.processes import wait_until
 from tests.site import Site
@@ -23,7 +23,6 @@ from training.models import ModelVersion, Recognizer, TrainingRun
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
 
 State = TrainingRun.State
-HANGS = 400  # seconds; what has not come by then never will, however busy the machine
 
 
 def is_ended(run: TrainingRun) -> bool:
@@ -115,7 +114,7 @@ def test_without_redis_everything_answers_and_a_run_starts_when_it_is_back(
         site.kill("redis", signal.SIGCONT)
     back = time.monotonic()
 
-    assert wait_until(lambda: not TrainingRun.objects.queued().exists(), seconds=HANGS)
+    assert wait_until(lambda: not TrainingRun.objects.queued().exists(), seconds=site.in_time(60))
     started = time.monotonic() - back
     record(
         f"Redis {how} ({connection.vendor}): median answers with Redis",
@@ -125,30 +124,28 @@ def test_without_redis_everything_answers_and_a_run_starts_when_it_is_back(
         f"Redis {how} ({connection.vendor}): median answers without; a run asked for; the run starts after its return",
         f"{without.medians()}; “{state}” in {asked:.1f} s; {started:.0f} s",
     )
-    assert (state, keeps_a_promise(asked, seconds=5)) == (State.QUEUED, True)
-    assert keeps_a_promise(started, seconds=60)
-    assert wait_until(lambda: is_ended(run), seconds=HANGS)
+    assert (state, asked < site.in_time(5)) == (State.QUEUED, True)
+    assert wait_until(lambda: is_ended(run), seconds=site.in_time(120))
 
 
 def test_a_lost_worker_hands_its_run_to_the_other(site: Site, start_run: Callable[..., TrainingRun]) -> None:
     run = start_run(LONGER)
     deliver(run, site)
-    assert wait_until(lambda: is_training(run), seconds=HANGS)
+    assert wait_until(lambda: is_training(run), seconds=site.in_time(120))
     owner = run.owner
     [worker] = site.pids("worker", owner.partition("@")[0] + "@")
     os.kill(site.keeper_of(worker), signal.SIGSTOP)  # nobody starts this one again
     os.kill(worker, signal.SIGKILL)
     began = time.monotonic()
 
-    assert wait_until(lambda: _is_taken(run, owner), seconds=HANGS)
-    taken = time.monotonic() - began
-    assert wait_until(lambda: is_ended(run), seconds=HANGS)
+    assert wait_until(lambda: _is_taken(run, owner), seconds=site.in_time(100))
+    seconds = time.monotonic() - began
+    assert wait_until(lambda: is_ended(run), seconds=site.in_time(120))
     record(
         f"a worker lost in the middle of a run ({connection.vendor}): the other one has it",
-        f"after {taken:.0f} s, from epoch {run.resumed_from} on",
+        f"after {seconds:.0f} s, from epoch {run.resumed_from} on",
     )
     assert (run.state, run.resumed_from > 0) == (State.SUCCEEDED, True)
-    assert keeps_a_promise(taken, seconds=100)
 
 
 def _is_taken(run: TrainingRun, owner: str) -> bool:
@@ -161,23 +158,21 @@ def test_after_a_kill_of_everything_the_site_is_ready_again_and_its_run_goes_on(
 ) -> None:
     run = start_run(LONGER)
     deliver(run, site)
-    assert wait_until(lambda: is_training(run), seconds=HANGS)
+    assert wait_until(lambda: is_training(run), seconds=site.in_time(120))
 
     site.kill_everything()
     began = time.monotonic()
     site.prepare()
-    site.start()
+    site.start(seconds=site.in_time(30))
     ready = time.monotonic() - began
 
     answer = Visitor(site)
     answer.get("/r/shapes/")
     assert "Circle" in answer.post("/r/shapes/", {}, files={"file": ("circle.png", picture_bytes())}).text
-    assert wait_until(lambda: is_ended(run), seconds=HANGS)
+    assert wait_until(lambda: is_ended(run), seconds=site.in_time(150))
     seconds = time.monotonic() - began
     record(
         f"kill -9 of everything ({connection.vendor}): ready again; its run has ended",
         f"{ready:.1f} s; {run.state} from epoch {run.resumed_from} after {seconds:.0f} s, nothing by hand",
     )
-    assert run.state == State.SUCCEEDED
-    assert keeps_a_promise(ready, seconds=30)
-    assert keeps_a_promise(seconds, seconds=150)
+    assert (run.state, ready < site.in_time(30)) == (State.SUCCEEDED, True)
