@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from training.data import perceptual_hashes
 from training.errors import UnreadablePicture
@@ -27,7 +29,26 @@ MAX_UPLOAD_BYTES = 10_000_000
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 MAX_SIDE = 12_000
+MAX_DECODED_BYTES = 250_000_000  # memory that decoding one picture may take
+PIXEL_BYTES, WEBP_PIXEL_BYTES = 4, 15.5  # as Pillow and libwebp hold them, measured
+SAMPLE_BYTES = 2  # as libjpeg holds those of a progressive JPEG
 KEPT_SIDE = 640  # a larger picture is made smaller before it is kept or answered; networks read at most this
+
+REDUCING_GAP = 2.0  # a picture is averaged to so many times its kept size before it is resampled
+STRIP_PIXELS = 1_000_000  # converted at a time
+
+# How a camera held its sensor, by EXIF orientation: what turns the picture upright ...
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TURNED = (5, 6, 7, 8)  # ... whose upright rows are columns of the file
+_FROM_THE_END = (3, 4, 7, 8)  # ... whose first upright row is the last of the file
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = str | Path | bytes | BinaryIO
@@ -125,11 +146,14 @@ def open_picture(source: Source) -> Image.Image:
     """
     data = _read(source)
     try:
+        _check_webp(data)
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             _check_limits(picture)
+            samples = _samples_held(picture)
             picture.draft("RGB", (2 * KEPT_SIDE, 2 * KEPT_SIDE))  # JPEG only: decodes at 1/2, 1/4 or 1/8
+            _check_cost(PIXEL_BYTES * picture.width * picture.height + SAMPLE_BYTES * samples)
             picture.load()
-            return _shrink(_as_rgb(ImageOps.exif_transpose(picture)))
+            return _kept(picture)
     except UnreadablePicture:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -177,11 +201,77 @@ def _check_limits(picture: Image.Image) -> None:
         raise UnreadablePicture(N_("The picture is animated. Send a single still picture."))
 
 
+def _check_webp(data: bytes) -> None:
+    """Look at a WebP's size before Pillow does, which makes room for two of its pictures while it opens it."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
+        return
+    kind = data[12:16]
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(data[start : start + 3], "little") for start in (24, 27))
+    elif kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    else:
+        width, height = (int.from_bytes(data[start : start + 2], "little") & 0x3FFF for start in (26, 28))
+    if width * height > MAX_PIXELS:
+        raise _too_many_pixels()
+    if WEBP_PIXEL_BYTES * width * height > MAX_DECODED_BYTES:
+        raise UnreadablePicture(
+            N_("A WebP picture may have %(limit)d megapixels at most, this one has %(came)d. Send it as a JPEG."),
+            limit=int(MAX_DECODED_BYTES / WEBP_PIXEL_BYTES / 1e6),
+            came=round(width * height / 1e6),
+        )
+
+
+def _samples_held(picture: Image.Image) -> int:
+    """How many samples a progressive JPEG keeps until its last scan, whatever size it is decoded at; else none."""
+    if not (isinstance(picture, JpegImageFile) and picture.info.get("progressive")):
+        return 0
+    shares = [across * down for _, across, down, _ in picture.layer]
+    return picture.width * picture.height * sum(shares) // max(shares)
+
+
+def _check_cost(num_bytes: int) -> None:
+    if num_bytes > MAX_DECODED_BYTES:
+        raise UnreadablePicture(
+            N_("This kind of picture takes too much memory at its size. Save it as an ordinary JPEG and send that.")
+        )
+
+
 def _too_many_pixels() -> UnreadablePicture:
     return UnreadablePicture(
         N_("The picture has more than %(limit)d megapixels. Make it smaller and send it again."),
         limit=MAX_PIXELS // 1_000_000,
     )
+
+
+def _kept(picture: Image.Image) -> Image.Image:
+    """Upright, RGB and no larger than is kept, made strip by strip: beside the decoded picture there is hardly more.
+
+    Every pixel is as if the whole picture were turned, converted and then resized with a `reducing_gap`.
+    """
+    orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    width, height = picture.size[::-1] if orientation in _TURNED else picture.size
+    size = _kept_size(width, height)
+    factors = tuple(max(1, int(side / kept / REDUCING_GAP)) for side, kept in zip((width, height), size, strict=True))
+    reduced = Image.new("RGB", (math.ceil(width / factors[0]), math.ceil(height / factors[1])))
+    rows = factors[1] * max(1, STRIP_PIXELS // (width * factors[1]))
+    for top in range(0, height, rows):
+        strip = _as_rgb(_upright_rows(picture, orientation, top, min(top + rows, height)))
+        reduced.paste(strip.reduce((factors[0], factors[1])), (0, top // factors[1]))
+    if size == (width, height):
+        return reduced
+    box = (0, 0, width / factors[0], height / factors[1])
+    return reduced.resize(size, Image.Resampling.BILINEAR, box)
+
+
+def _upright_rows(picture: Image.Image, orientation: int | None, top: int, bottom: int) -> Image.Image:
+    """The rows from `top` to before `bottom` of the picture as it is when turned upright."""
+    width, height = picture.size
+    along = width if orientation in _TURNED else height
+    start, end = (along - bottom, along - top) if orientation in _FROM_THE_END else (top, bottom)
+    rows = picture.crop((start, 0, end, height) if orientation in _TURNED else (0, start, width, end))
+    return rows.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rows
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:
@@ -195,9 +285,10 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _shrink(picture: Image.Image) -> Image.Image:
-    scale = KEPT_SIDE / max(picture.size)
-    if scale >= 1:
-        return picture
-    width, height = (max(MIN_SIDE, round(side * scale)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+def _kept_size(width: int, height: int) -> tuple[int, int]:
+    scale = KEPT_SIDE / max(width, height)
+    return (width, height) if scale >= 1 else (_scaled(width, scale), _scaled(height, scale))
+
+
+def _scaled(side: int, scale: float) -> int:
+    return max(MIN_SIDE, round(side * scale))

@@ -3,20 +3,23 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import subprocess
+import sys
 import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from tests.drawings import draw, encoded
+from training.data import images
 from training.data.images import (
     KEPT_SIDE,
     MAX_UPLOAD_BYTES,
@@ -330,3 +333,87 @@ def test_a_jpeg_of_low_quality_keeps_the_shape_and_loses_the_rest() -> None:
 
     assert (after.shape, after.dtype) == (pixels.shape, np.uint8)
     assert (after != pixels).any()
+
+
+def as_one_piece(picture: Image.Image) -> Image.Image:
+    """Turned, converted and resized the plain way, with several copies of all pixels."""
+    upright = ImageOps.exif_transpose(picture)
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    upright = upright.convert("RGB")
+    scale = images.KEPT_SIDE / max(upright.size)
+    size = tuple(round(side * scale) for side in upright.size)
+    return upright.resize((size[0], size[1]), Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "1"])
+@pytest.mark.parametrize("orientation", [None, 2, 3, 4, 5, 6, 7, 8])
+def test_strips_give_the_pixels_of_the_whole(
+    mode: str, orientation: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "STRIP_PIXELS", 5000)
+    monkeypatch.setattr(images, "KEPT_SIDE", 64)
+    noise = np.random.default_rng(0).integers(0, 256, (301, 403, 4), dtype=np.uint8)
+    exif = Image.Exif()
+    if orientation:
+        exif[ExifTags.Base.Orientation] = orientation
+    file = encoded(Image.fromarray(noise).convert(mode), "PNG", exif=exif)
+
+    with Image.open(io.BytesIO(file)) as picture:
+        assert open_picture(file).tobytes() == as_one_piece(picture).tobytes()
+
+
+COSTLY = """
+import io, resource, sys
+import numpy as np
+from PIL import Image
+from training.data.images import open_picture
+from training.errors import UnreadablePicture
+
+file = open(sys.argv[1], "rb").read()
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+try:
+    open_picture(file)
+except UnreadablePicture as error:
+    print(error)
+print((peak() - before) * 1024)
+"""
+FORTY_MEGAPIXELS = (8000, 5000)
+COSTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "WebP": ("RGB", "WEBP", {"lossless": True, "quality": 0, "method": 0}, "16 megapixels at most, this one has 40"),
+    "PNG": ("RGB", "PNG", {}, ""),
+    "PNG with opacity": ("RGBA", "PNG", {}, ""),
+    "PNG of 16 bits": ("I;16", "PNG", {}, ""),
+    "JPEG": ("RGB", "JPEG", {}, ""),
+    "progressive JPEG": ("RGB", "JPEG", {"progressive": True, "subsampling": 2}, ""),
+    "full progressive JPEG": ("RGB", "JPEG", {"progressive": True, "subsampling": 0}, "too much memory"),
+}
+
+
+@pytest.mark.parametrize("kind", COSTS)
+def test_forty_megapixels_cost_at_most_250_megabytes(kind: str, tmp_path: Path) -> None:
+    colours, format, options, refusal = COSTS[kind]
+    Image.new(colours, FORTY_MEGAPIXELS, 99).save(tmp_path / "large", format, **options)
+
+    command = [sys.executable, "-c", COSTLY, str(tmp_path / "large")]
+    *said, num_bytes = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+    assert int(num_bytes) < 250_000_000
+    assert refusal in "".join(said)
+    assert bool(said) == bool(refusal)
+
+
+@pytest.mark.parametrize("kind", ["VP8 ", "VP8L", "VP8X"])
+def test_a_webp_is_measured_before_it_is_opened(kind: str) -> None:
+    picture = Image.new("RGBA" if kind == "VP8X" else "RGB", (300, 200), (1, 2, 3, 4)[: 4 if kind == "VP8X" else 3])
+    file = bytearray(encoded(picture, "WEBP", lossless=kind == "VP8L", quality=50))
+    assert file[12:16] == kind.encode()
+    where = {"VP8 ": (26, 4, 16_000 << 16 | 16_000), "VP8L": (21, 4, 15_999 << 14 | 15_999)}
+    start, length, size = where.get(kind, (24, 6, 15_999 << 24 | 15_999))
+    file[start : start + length] = size.to_bytes(length, "little")
+
+    with pytest.raises(UnreadablePicture, match="more than 40 megapixels"):
+        open_picture(bytes(file))
