@@ -33,7 +33,7 @@ def main(slug: str, picture: Path, rounds: int) -> None:
 def measure(slug: str, picture: bytes) -> tuple[float, float, float]:
     port = free_port()
     env = {**os.environ, "PORT": str(port)}
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:webapp.server", "webapp.wsgi"]
+    command = [sys.executable, "-m", "webapp.server"]
     started = time.perf_counter()
     server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
     try:

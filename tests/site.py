@@ -19,7 +19,7 @@ from tests.processes import is_alive, wait_until
 
 ROOT = Path(__file__).parent.parent
 ROLES = {
-    "web": r"gunicorn",
+    "web": r"-m webapp.server",
     "worker": r"celery.*train\w*@",
     "clock": r"celery.*clock@",
     "jobs": r"celery.*jobs@",

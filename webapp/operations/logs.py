@@ -20,20 +20,17 @@ FORMATTERS: dict[str, dict[str, Any]] = {
     },
 }
 # These bring a handler of their own; where ours is there already they leave it at that.
-OWN_HANDLERS = ("gunicorn.error", "gunicorn.access", "celery.task", "multiprocessing", "django.server")
+OWN_HANDLERS = ("celery.task", "multiprocessing", "django.server")
 
 log = logging.getLogger(__name__)
 
 
 def logging_config(log_format: str) -> dict[str, Any]:
-    """Django's LOGGING, which serves gunicorn as its logconfig_dict too."""
+    """Django's LOGGING."""
     loggers: dict[str, dict[str, Any]] = {"axes": {"level": "WARNING"}}
     if log_format == "json":
         loggers["django"] = {"level": "INFO"}  # without the plain handler that it has while DEBUG is on
         loggers |= {name: {"handlers": ["console"], "propagate": False} for name in OWN_HANDLERS}
-        loggers["gunicorn.error"]["level"] = loggers["gunicorn.access"]["level"] = (
-            "WARNING"  # as webapp/server.py has it
-        )
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -27,7 +27,7 @@ try:
     1 / 0
 except ZeroDivisionError:
     logging.getLogger("django.request").exception("Server error")
-for name in ("gunicorn.error", "celery.task", "celery.worker", "django.server"):
+for name in ("waitress", "celery.task", "celery.worker", "django.server"):
     logging.getLogger(name).error("from %s", name)
 warnings.warn("soon gone")
 thread = threading.Thread(target=lambda: [][0]); thread.start(); thread.join()
@@ -63,7 +63,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 def test_every_line_is_one_object(found: list[dict[str, Any]]) -> None:
     assert {line["logger"] for line in found} >= {
-        *("training", "django.request", "gunicorn.error", "celery.task", "celery.worker", "django.server"),
+        *("training", "django.request", "waitress", "celery.task", "celery.worker", "django.server"),
         *("py.warnings", "webapp.operations.logs"),
     }
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in found)
@@ -109,8 +109,8 @@ def port() -> int:
 
 @pytest.fixture
 def site(environment: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
-    """gunicorn over a database without tables."""
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:webapp.server", "webapp.wsgi"]
+    """The web process over a database without tables."""
+    command = [sys.executable, "-m", "webapp.server"]
     environment = {**environment, "PORT": str(port)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         yield process
