@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HOST ?= 127.0.0.1
 export PORT ?= 8000
 
-.PHONY: run install test faults check messages lock bench-train
+.PHONY: run install test faults check audit sbom messages lock bench-train
 
 run: install
 	@python manage.py first_start
@@ -55,9 +55,21 @@ check: $(VENV)/.installed-dev
 	ruff format --check .
 	mypy .
 	lint-imports
+	python -m supply_chain licences
+	python -m supply_chain secrets
 	python manage.py makemigrations --check --dry-run
 	HTTPS=true ALLOWED_HOSTS=discern.example SECRET_KEY=$$(python -c "import secrets; print(secrets.token_urlsafe(60))") \
 		python -W error::DeprecationWarning manage.py check --deploy --fail-level WARNING
+
+# Known holes of the packages; asks the network, and fails where it cannot be asked.
+audit: $(VENV)/.installed-dev
+	python -m supply_chain vulnerabilities
+
+# Everything that is shipped, as CycloneDX.
+SBOM ?= var/sbom.json
+sbom: $(VENV)/.installed-dev
+	mkdir -p $(dir $(SBOM))
+	python -m supply_chain sbom $(SBOM)
 
 # Collects the sentences and compiles their Chinese; needs GNU gettext.
 messages: $(VENV)/.installed-dev

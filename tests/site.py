@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.once import SHARED
@@ -49,9 +50,10 @@ def _free_port() -> int:
 class Site:
     """A site below one DATA_DIR: started, found in pieces, ended."""
 
-    def __init__(self, env: dict[str, str], procfile: Path = ROOT / "Procfile") -> None:
+    def __init__(self, env: dict[str, str], procfile: Path = ROOT / "Procfile", under: Sequence[str] = ()) -> None:
         self.env = env
         self.procfile = procfile
+        self.under = under  # a command that starts the processes and looks at what they do
         self.data_dir = Path(env["DATA_DIR"])
         self.url = f"http://127.0.0.1:{env['PORT']}"
         self.username = self.password = ""
@@ -73,7 +75,7 @@ class Site:
         honcho = [str(Path(sys.executable).parent / "honcho"), "start", "-f", str(self.procfile), "-d", str(ROOT)]
         with self.output.open("a") as output:
             self.processes = subprocess.Popen(
-                honcho, cwd=ROOT, env=self.env, stdout=output, stderr=output, text=True, start_new_session=True
+                [*self.under, *honcho], cwd=ROOT, env=self.env, stdout=output, stderr=output, start_new_session=True
             )
         wait_until(lambda: self.answers() or self.processes.poll() is not None, seconds=seconds)
         if not self.answers():
