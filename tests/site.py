@@ -24,6 +24,7 @@ ROLES = {
     "worker": r"celery.*train\w*@",
     "clock": r"celery.*clock@",
     "jobs": r"celery.*jobs@",
+    "imports": r"celery.*imports@",
     "redis": r"redis-server",
     "trainer": r"-m training run \d",
     "job": r"-m training job \d",

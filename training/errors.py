@@ -24,6 +24,9 @@ class UnreadableArchive(TrainingError):
 class DuplicatePicture(TrainingError):
     """The recognizer already has this very picture."""
 
+    picture_pk = 0  # of the one that is here
+    came_with: int | None = None  # key of the import that took it
+
 
 class WrongConfig(TrainingError):
     """A training setting is unknown, out of range or impossible together with another."""

@@ -39,6 +39,11 @@ class Hardware:
         return choose_device(gpus, built_with_cuda=True, has_driver=True, cpu_name=self.cpu).name
 
 
+def without_gpus() -> Hardware:
+    """What this machine has for work that computes on no GPU; none is looked for."""
+    return Hardware(gpus=(), cpu=cpu_name(), num_cores=num_cores(), memory_bytes=memory_bytes())
+
+
 @cache
 def this_machine() -> Hardware:
     """Looked at once a process: a probe takes seconds, and a GPU does not come or go."""

@@ -13,6 +13,7 @@ CARRY_OUT_JOB = "training.carry_out_job"
 
 TRAIN = "train"  # the queue that makes a worker one that trains
 JOBS = "jobs"  # what a person waits for at a page; never behind a training
+IMPORTS = "imports"  # where a worker of their own reports; elsewhere the clock reads them, as all did once
 TRAIN_ON_GPU = "train-gpu"  # what waits for a GPU lies apart, so that no worker without one swallows its nudge
 
 LONGEST_WAIT_SECONDS = 1

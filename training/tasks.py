@@ -8,10 +8,10 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from training import queue
-from training.hardware import this_machine
+from training.hardware import this_machine, without_gpus
 from training.models import Job, PictureImport, Search, TrainingRun
 from training.runs import reconciler, retention, supervisor
-from training.runs.presence import presence
+from training.runs.presence import Does, presence
 
 
 @shared_task(name=queue.TRAIN_RUN, bind=True)
@@ -51,10 +51,12 @@ def take_up_work(sender: Any, **kwargs: Any) -> None:
     Args:
         sender: Celery's Consumer. It takes a further queue from here on, also after it lost its broker.
     """
-    if queue.TRAIN in sender.app.amqp.queues.consume_from:
-        if this_machine().has_gpu:
-            sender.add_task_queue(queue.TRAIN_ON_GPU)
-        presence.begin(sender.hostname, this_machine())
+    queues = sender.app.amqp.queues.consume_from
+    does = Does(trains=queue.TRAIN in queues, reads_imports=queue.IMPORTS in queues)
+    if does.trains and this_machine().has_gpu:
+        sender.add_task_queue(queue.TRAIN_ON_GPU)
+    if any(does):
+        presence.begin(sender.hostname, this_machine() if does.trains else without_gpus(), does)
     reconciler.reconcile()
 
 

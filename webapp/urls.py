@@ -52,6 +52,7 @@ urlpatterns = [
     path("manage/pictures/<int:pk>/file/", pictures.file, name="picture-file"),
     path("manage/pictures/<int:pk>/delete/", pictures.delete, name="picture-delete"),
     path("manage/imports/<int:pk>/", pictures.show_import, name="import"),
+    path("manage/imports/<int:pk>/cancel/", pictures.cancel_import, name="import-cancel"),
     # looking through the pictures
     path("manage/<slug:slug>/review/", review.show, name="review"),
     path("manage/<slug:slug>/review/start/", review.start, name="review-start"),

@@ -15,7 +15,7 @@ from training.config import TrainingConfig
 from training.hardware import Hardware
 from training.models import Recognizer, TrainingRun
 from training.runs import supervisor
-from training.runs.presence import presence
+from training.runs.presence import Does, presence
 
 
 @pytest.fixture
@@ -98,17 +98,24 @@ def test_a_worker_that_starts_begins_what_was_queued_while_none_was_there(
         (["housekeeping"], (), []),
         (["housekeeping"], ("A GPU",), []),
         (["jobs"], ("A GPU",), []),
-        (["train"], (), ["reports as train@here"]),
-        (["train"], ("A GPU",), ["also takes train-gpu", "reports as train@here"]),
+        (["imports"], ("A GPU",), ["reports as train@here, reads imports"]),
+        (["train"], (), ["reports as train@here, trains"]),
+        (["train"], ("A GPU",), ["also takes train-gpu", "reports as train@here, trains"]),
+        (["train", "imports"], (), ["reports as train@here, trains, reads imports"]),
     ],
 )
 @pytest.mark.django_db
-def test_only_a_worker_that_trains_reports_and_only_one_with_a_gpu_takes_what_waits_for_one(
+def test_only_workers_that_train_or_read_report_and_only_one_that_trains_on_a_gpu_takes_what_waits_for_one(
     queues: list[str], gpus: tuple[str, ...], events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened: list[str] = []
     monkeypatch.setattr(tasks, "this_machine", lambda: Hardware(gpus, "A CPU", 2, 10**9))
-    monkeypatch.setattr(presence, "begin", lambda name, hardware: happened.append(f"reports as {name}"))
+
+    def begin(name: str, hardware: Hardware, does: Does) -> None:
+        said = [what.replace("_", " ") for what, is_so in does._asdict().items() if is_so]
+        happened.append(", ".join([f"reports as {name}", *said]))
+
+    monkeypatch.setattr(presence, "begin", begin)
 
     worker_ready.send(sender=Consumer(*queues, events=happened))
 

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.artifacts.files import unopenable, written_whole
+from training.artifacts.h5_contents import WEIGHTS, Refused, check_contents, layer_classes
 from training.errors import BrokenArtifact
 from training.messages import N_
 
@@ -74,7 +76,7 @@ class Golden(NamedTuple):
         """Raises: BrokenArtifact naming the file that the function was opened from, if it answers anything else."""
         try:
             answer = predict(self.pixels[np.newaxis].astype(np.float32))
-        except (RuntimeError, KeyError) as error:  # OpenVINO's, of another shape or without our output
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:  # of another shape, or without our output
             raise unopenable(file, error) from error
         expected = self.probabilities
         if answer.shape != expected.shape or not np.allclose(answer, expected, rtol=0, atol=GOLDEN_TOLERANCE):
@@ -120,26 +122,33 @@ def _h5_bytes(network: Any, provenance: Provenance, golden_input: NDArray[np.uin
 
 def read_provenance(path: Path) -> Provenance:
     """What an H5 of ours says of itself. Raises: BrokenArtifact if it is none of ours."""
-    import h5py
+    with _opened(path) as file:
+        kept = dict(file[GROUP].attrs)
+        written = {name: json.loads(kept[name]) for name in ("class_names", "config", "environment") if name in kept}
+        provenance = Provenance(**{**kept, **written, "temperature": float(kept["temperature"])})
+        _check_provenance(provenance)
+    return provenance
 
-    try:
-        with h5py.File(path) as file:
-            kept = dict(file[GROUP].attrs)
-    except (OSError, KeyError) as error:
-        raise _not_ours(path, str(error)) from error
-    written = {name: json.loads(kept[name]) for name in ("class_names", "config", "environment") if name in kept}
-    return Provenance(**{**kept, **written, "temperature": float(kept["temperature"])})
+
+def _check_provenance(provenance: Provenance) -> None:
+    """Raises: Refused, or what a value of another type raises."""
+    names = provenance.class_names
+    texts = (provenance.recognizer, provenance.manifest_sha256, provenance.keras_version, provenance.trained_at)
+    if not (isinstance(names, list) and names and all(isinstance(each, str) for each in (*names, *texts))):
+        raise Refused("a text is none")
+    if provenance.image_size <= 0 or not 0 < provenance.temperature < float("inf"):
+        raise Refused("a number is out of range")
 
 
 def read_golden(path: Path) -> Golden:
     """The picture that an H5 keeps, with its answer. Raises: BrokenArtifact if it is none of ours."""
-    import h5py
-
-    try:
-        with h5py.File(path) as file:
-            return Golden(file[GROUP]["golden_input"][()], file[GROUP]["golden_output"][()])
-    except (OSError, KeyError) as error:
-        raise _not_ours(path, str(error)) from error
+    with _opened(path) as file:
+        pixels, probabilities = file[GROUP]["golden_input"], file[GROUP]["golden_output"]
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise Refused("its picture is none")
+        if probabilities.ndim != 1 or probabilities.dtype.kind != "f":
+            raise Refused("the answer to its picture is none")
+        return Golden(pixels[()], probabilities[()])
 
 
 def load_network(path: Path, load_model: Callable[..., Any]) -> Any:
@@ -151,29 +160,55 @@ def load_network(path: Path, load_model: Callable[..., Any]) -> Any:
     Raises: BrokenArtifact.
     """
     check_layers(path)
-    network = load_model(path, compile=False)
-    read_golden(path).check(lambda pixels: np.asarray(network(pixels, training=False))[0], path.name)
+    golden = read_golden(path)
+    with _translated(path):
+        network = load_model(path, compile=False)
+    golden.check(lambda pixels: np.asarray(network(pixels, training=False))[0], path.name)
     return network
 
 
 def check_layers(path: Path) -> None:
-    """Refuse an H5 with a layer class that no builder of ours uses, before Keras builds anything from it."""
+    """Refuse a layer class that no builder of ours uses, or a layer larger than its weights, before Keras builds any.
+
+    Raises: BrokenArtifact.
+    """
+    with _opened(path) as file:
+        text = file.attrs["model_config"]
+        weights = {name: _sides(group) for name, group in file[WEIGHTS].items()}
+        strangers = sorted(set(layer_classes(json.loads(text), weights)) - ALLOWED_LAYERS)
+        if strangers:
+            raise Refused(f"layers {', '.join(strangers)}")
+
+
+def _sides(group: Any) -> set[int]:
+    """The sides of all weights in a group."""
+    sides: set[int] = set()
+    group.visititems(lambda _, found: sides.update(getattr(found, "shape", None) or ()))
+    return sides
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An H5 whose contents are no larger than the file. Raises: BrokenArtifact, whatever goes wrong with a bad file."""
     import h5py
 
+    with _translated(path), h5py.File(path, "r") as file:
+        check_contents(file, path.stat().st_size)
+        yield file
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Too little memory is not the file's fault; all else that h5py, json and Keras raise on a bad one is."""
     try:
-        with h5py.File(path) as file:
-            config = json.loads(file.attrs["model_config"])
-    except (OSError, KeyError, ValueError) as error:
-        raise _not_ours(path, str(error)) from error
-    strangers = sorted(set(_layer_classes(config)) - ALLOWED_LAYERS)
-    if strangers:
-        raise _not_ours(path, f"layers {', '.join(strangers)}")
-
-
-def _layer_classes(config: dict[str, Any]) -> Iterator[str]:
-    yield config["class_name"]
-    for layer in config["config"].get("layers", []):
-        yield from _layer_classes(layer)
+        yield
+    except BrokenArtifact:
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+            raise
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise _not_ours(path, said[0][:300]) from error
 
 
 def _not_ours(path: Path, reason: str) -> BrokenArtifact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,15 @@ MAX_ARCHIVE_BYTES = 2_000_000_000
 MAX_MEMBERS = 20_000
 MAX_UNPACKED_BYTES = 2_000_000_000
 MAX_RATIO = 100  # unpacked to packed, of one member
+MAX_ENTRIES = 3 * MAX_MEMBERS  # of the list at a zip's end: folders, and a companion that macOS packs beside each file
+MAX_LIST_BYTES = 32_000_000  # 20,000 entries with long Chinese names, twice in each, take 13 MB
+
+# The records at a zip's end (PKWARE's APPNOTE.TXT 6.3, 4.3.12 to 4.3.16); behind the last a comment may stand.
+END = struct.Struct("<4s4H2LH")  # signature; …, entries in all; bytes of the list, …; bytes of the comment
+END64 = struct.Struct("<4sQ2H2L4Q")  # the same for large zips, right before its locator
+LOCATOR = struct.Struct("<4sLQL")  # right before END, where there is END64
+ENTRY = struct.Struct("<4s24x3H12x")  # signature; bytes of name, extra field and comment that follow it
+MAX_COMMENT = 0xFFFF
 
 
 @contextlib.contextmanager
@@ -40,13 +50,77 @@ def count_members(archive: Path | BinaryIO) -> int:
 
 def _open(archive: Path | BinaryIO) -> zipfile.ZipFile:
     try:
+        _check_list(archive)
         return zipfile.ZipFile(archive)
-    except FileNotFoundError:
+    except (FileNotFoundError, UnreadableArchive):
         raise
     except Exception as error:  # zipfile raises nearly anything on a broken file
         raise UnreadableArchive(
             N_("This is not a zip we can read. Pack the class folders into a .zip file and send that.")
         ) from error
+
+
+def _check_list(archive: Path | BinaryIO) -> None:
+    """Refuse a list of members that is too long before zipfile makes an object of each.
+
+    It is looked for where zipfile looks. What the zip says of its own length comes first, then the list is counted.
+
+    Raises: UnreadableArchive.
+    """
+    with archive.open("rb") if isinstance(archive, Path) else contextlib.nullcontext(archive) as file:
+        file.seek(0, 2)
+        tail_at = max(0, file.tell() - END.size - MAX_COMMENT - 1)
+        file.seek(tail_at)
+        tail = file.read()
+        end_at = _end_of_list(tail)
+        if end_at < 0:
+            return  # zipfile will say so
+        *_, num_entries, num_bytes, _, _ = END.unpack_from(tail, end_at)
+        list_end = tail_at + end_at
+        end64_at = list_end - LOCATOR.size - END64.size
+        if end64_at >= 0:
+            file.seek(end64_at)
+            record = file.read(END64.size + LOCATOR.size)
+            if record.startswith(b"PK\x06\x06") and record[END64.size :].startswith(b"PK\x06\x07"):
+                *_, num_entries, num_bytes, _ = END64.unpack_from(record)
+                list_end = end64_at
+        _refuse_long_list(num_entries, num_bytes)
+        file.seek(max(0, list_end - num_bytes))
+        _refuse_long_list(_count_entries(file.read(num_bytes)), num_bytes)
+
+
+def _end_of_list(tail: bytes) -> int:
+    """Where in a file's last bytes the record at its end begins; below 0 where there is none."""
+    without_comment = len(tail) - END.size
+    if without_comment >= 0 and tail.startswith(b"PK\x05\x06", without_comment) and tail.endswith(b"\0\0"):
+        return without_comment
+    found = tail.rfind(b"PK\x05\x06")
+    return found if found <= without_comment else -1
+
+
+def _count_entries(listed: bytes) -> int:
+    """How many entries the bytes hold, whatever the zip says."""
+    count = at = 0
+    while at + ENTRY.size <= len(listed):
+        _, *lengths = ENTRY.unpack_from(listed, at)
+        at += ENTRY.size + sum(lengths)
+        count += 1
+    return count
+
+
+def _refuse_long_list(num_entries: int, num_bytes: int) -> None:
+    if num_entries > MAX_ENTRIES:
+        raise UnreadableArchive(
+            N_("The zip names %(count)d files and folders; at most %(limit)d files are allowed. Send it in parts."),
+            count=num_entries,
+            limit=MAX_MEMBERS,
+        )
+    if num_bytes > MAX_LIST_BYTES:
+        raise UnreadableArchive(
+            N_("The list of the zip's files takes %(size)d MB; at most %(limit)d MB are allowed. Send it in parts."),
+            size=num_bytes // 1_000_000,
+            limit=MAX_LIST_BYTES // 1_000_000,
+        )
 
 
 def _files(opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict
 
 from training import storage
 from training.data.archives import zip_members
@@ -13,12 +13,13 @@ from training.data.group_table import look_up_groups
 from training.data.members import ReportLine
 from training.errors import LeaseLost, TrainingError
 from training.library.duplicates import group_pictures
-from training.library.intake import add_pictures, kept_name
+from training.library.intake import add_pictures
 from training.messages import N_, UserFacingError
 from training.models import PictureImport, Recognizer
 from training.outages import outlasting
 
 PROGRESS_SECONDS = 1
+MOST_NAMED = 500  # refused files, before the whole report is written
 
 log = logging.getLogger("training")
 
@@ -28,8 +29,8 @@ def read_archive(row: PictureImport) -> None:
     try:
         with zip_members(storage.local_path(row.archive)) as members:
             pictures, table = look_up_groups(members)
-            outlasting(lambda: row.advance(num_files=len(pictures), num_read=0))
-            lines = list(_told(row, _taken_before(row, add_pictures(row.recognizer, pictures, row.started_by))))
+            outlasting(lambda: row.advance(num_files=len(pictures), num_read=0, num_refused=0, report=[]))
+            lines = list(_told(row, add_pictures(row.recognizer, pictures, row.started_by, row)))
         outlasting(lambda: row.finish([*lines, *table.unmet()]))
     except LeaseLost:
         raise
@@ -53,17 +54,6 @@ def _explained(row: PictureImport, error: Exception) -> UserFacingError:
     )
 
 
-def _taken_before(row: PictureImport, lines: Iterator[ReportLine]) -> Iterator[ReportLine]:
-    """The same lines, where what an earlier attempt of this import took in counts as taken, not as here already."""
-    known: set[str] = set()
-    if row.lease > 1:
-        since = row.recognizer.pictures.filter(added_at__gte=row.started_at)
-        known = set(since.values_list("original_name", flat=True))
-    for line in lines:
-        is_ours = not line.is_taken and kept_name(line.name) in known
-        yield replace(line, is_taken=True, sentence={}) if is_ours else line
-
-
 def _look_for_near_duplicates(recognizer: Recognizer) -> None:
     """Now, so that the first training starts sooner; where this breaks off, that training looks."""
     try:
@@ -73,10 +63,21 @@ def _look_for_near_duplicates(recognizer: Recognizer) -> None:
 
 
 def _told(row: PictureImport, lines: Iterator[ReportLine]) -> Iterator[ReportLine]:
-    """The same lines; their number is written into the row every second. Raises: LeaseLost."""
+    """The same lines. Every second the row says how far it is and names what was refused, should it end there.
+
+    Raises: LeaseLost.
+    """
     told = time.monotonic()
-    for number, line in enumerate(lines, start=1):
+    refused: list[ReportLine] = []
+    num_named = 0
+    for num_read, line in enumerate(lines, start=1):
         yield line
+        if not line.is_taken:
+            refused.append(line)
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            row.advance(num_read=number)
+            named = refused[:MOST_NAMED]
+            is_new = len(named) > num_named
+            num_named = len(named)
+            report = {"report": [asdict(each) for each in named]} if is_new else {}
+            row.advance(num_read=num_read, num_refused=len(refused), **report)

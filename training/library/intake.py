@@ -15,32 +15,58 @@ from training.data.images import Ingested, ingest
 from training.data.members import Member, ReportLine
 from training.errors import DuplicatePicture, UnreadablePicture
 from training.messages import N_, UserFacingError
-from training.models import Label, Picture, Recognizer
+from training.models import Label, Picture, PictureImport, Recognizer
 
 MAX_KEY = 100  # characters of a class name
 MAX_NAME = 255  # characters of a file's path
 AHEAD = 32  # pictures decoded before their rows are written
 
 
-def add_pictures(recognizer: Recognizer, members: Iterable[Member], by: User | None) -> Iterator[ReportLine]:
+def add_pictures(
+    recognizer: Recognizer, members: Iterable[Member], by: User | None, came_with: PictureImport | None = None
+) -> Iterator[ReportLine]:
     """Take in pictures one after the other, decoding some ahead on all cores; yields a line for each file.
 
     One bad file never stops the rest; what was taken is kept even if the caller stops half-way.
+
+    Args:
+        came_with: the import that takes them. What an earlier attempt of it took counts as taken, not as a duplicate.
     """
+    told: set[int] = set()  # pictures that have a line: the same once more in the same zip is a duplicate
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for some in _batched(members, AHEAD):
             decoding = [(member, pool.submit(_ingest, member)) for member in some]
             for member, future in decoding:
                 try:
-                    add_picture(recognizer, member.class_name, member.name, future.result(), by, member.source)
+                    picture = add_picture(
+                        recognizer,
+                        member.class_name,
+                        member.name,
+                        future.result(),
+                        by,
+                        member.source,
+                        came_with=came_with,
+                    )
+                except DuplicatePicture as error:
+                    is_ours = came_with is not None and error.came_with == came_with.pk and error.picture_pk not in told
+                    told.add(error.picture_pk)
+                    yield ReportLine(member.name, is_ours, {} if is_ours else dict(error.sentence))
                 except UserFacingError as error:
                     yield ReportLine(member.name, False, dict(error.sentence))
                 else:
+                    told.add(picture.pk)
                     yield ReportLine(member.name, True)
 
 
 def add_picture(
-    recognizer: Recognizer, class_name: str, name: str, ingested: Ingested, by: User | None, source: str = ""
+    recognizer: Recognizer,
+    class_name: str,
+    name: str,
+    ingested: Ingested,
+    by: User | None,
+    source: str = "",
+    *,
+    came_with: PictureImport | None = None,
 ) -> Picture:
     """Keep one picture under a label, which is made where it is new. The file is stored before its row.
 
@@ -64,6 +90,7 @@ def add_picture(
         perceptual_hashes=ingested.perceptual_hashes,
         source=source,
         original_name=kept_name(name),
+        came_with=came_with,
         added_by=by,
     )
     storage.keep_bytes(ingested.data, picture.file)
@@ -100,11 +127,13 @@ def _ingest(member: Member) -> Ingested:
 
 
 def _duplicate(present: Picture) -> DuplicatePicture:
-    return DuplicatePicture(
+    error = DuplicatePicture(
         N_("The same picture is here already: “%(name)s” under “%(label)s”."),
         name=present.original_name,
         label=present.label.key,
     )
+    error.picture_pk, error.came_with = present.pk, present.came_with_id
+    return error
 
 
 def _batched(members: Iterable[Member], size: int) -> Iterator[tuple[Member, ...]]:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from training import queue, storage
 from training.data.members import ReportLine
 from training.models.leases import Leased, LeasedQuerySet
+from training.models.workers import Worker
 
 if TYPE_CHECKING:
     from training.models.recognizers import Label
@@ -34,6 +35,7 @@ class Picture(models.Model):
     group = models.CharField(max_length=64, blank=True, db_index=True)  # of near-duplicates; empty where not looked for
     split = models.CharField(max_length=10, blank=True)  # train, validation or test; it stays on its side
     is_label_confirmed = models.BooleanField(default=False)  # a person looked at it: no suspect any more
+    came_with = models.ForeignKey("training.PictureImport", models.SET_NULL, null=True, related_name="pictures")
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
 
@@ -125,12 +127,31 @@ class PictureImport(Leased):
         return "import", str(self.pk), str(self.lease)
 
     def nudge(self, *, expires: int | None = None) -> None:
-        """Tell a worker that it waits. The reconciler finds it where no broker answers."""
-        queue.nudge(queue.READ_IMPORT, self.pk, expires=expires)
+        """Tell a worker that it waits: one that reads imports, and the clock where none is alive.
 
-    def advance(self, **counts: int) -> None:
+        The units of an installation may start what an earlier release had, where the clock was all there was.
+        """
+        to = queue.IMPORTS if Worker.objects.reading_imports().exists() else None
+        queue.nudge(queue.READ_IMPORT, self.pk, to=to, expires=expires)
+
+    def advance(self, **values: Any) -> None:
         """Keep how far it is. Raises: LeaseLost."""
-        self.write(**counts)
+        self.write(**values)
+
+    def request_cancel(self) -> bool:
+        is_asked = super().request_cancel()
+        self._forget_archive_once_ended()
+        return is_asked
+
+    def _end(self, state: str, **values: Any) -> bool:
+        """What was taken stays, and is counted, however its reader ended."""
+        has_ended = super()._end(state, num_taken=self.pictures.count(), **values)
+        self._forget_archive_once_ended()
+        return has_ended
+
+    def _forget_archive_once_ended(self) -> None:
+        if self.archive and self._rows().filter(pk=self.pk, state__in=self.ENDED).exists():
+            storage.forget_on_commit([], [self.archive])
 
     def finish(self, lines: list[ReportLine]) -> None:
         """End it while held, with its report. Raises: LeaseLost."""

@@ -1,4 +1,4 @@
-"""The workers that carry out training runs, as they last said themselves."""
+"""The workers that carry out training runs or read imports, as they last said themselves."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> Self:
+        """Those that train."""
+        return self._seen().filter(trains=True)
+
+    def reading_imports(self) -> Self:
+        """Those alive that read imports."""
+        return self._seen().filter(reads_imports=True)
+
+    def _seen(self) -> Self:
         return self.filter(seen_at__gt=timezone.now() - Worker.SILENT_AFTER)
 
     def with_gpu(self) -> Self:
@@ -31,6 +39,8 @@ class Worker(models.Model):
     num_gpus = models.PositiveIntegerField(default=0)
     num_cores = models.PositiveIntegerField()
     memory_bytes = models.PositiveBigIntegerField()
+    trains = models.BooleanField(default=True)
+    reads_imports = models.BooleanField(default=False)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField(db_index=True)
 

@@ -1,4 +1,4 @@
-"""A training worker says in a row what it has, and every ten seconds that it is still there."""
+"""A worker says in a row what it has and does, and every ten seconds that it is still there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection
 from django.utils import timezone
@@ -19,6 +20,16 @@ SEEN_EVERY_SECONDS = 10
 log = logging.getLogger(__name__)
 
 
+class Does(NamedTuple):
+    """What a worker takes."""
+
+    trains: bool
+    reads_imports: bool
+
+
+TRAINS = Does(trains=True, reads_imports=False)
+
+
 class Presence:
     """Keeps the row of this process's worker fresh while it works. A database that is away stops neither."""
 
@@ -26,12 +37,12 @@ class Presence:
         self._has_left = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self, name: str, hardware: Hardware) -> None:
+    def begin(self, name: str, hardware: Hardware, does: Does = TRAINS) -> None:
         """Report now and from now on as the worker of this name."""
         self._has_left.clear()
-        started_at = timezone.now()
-        _try(report, name, hardware, started_at)
-        self._thread = threading.Thread(target=self._keep_reporting, args=(name, hardware, started_at), daemon=True)
+        said = (name, hardware, timezone.now(), does)
+        _try(report, *said)
+        self._thread = threading.Thread(target=self._keep_reporting, args=said, daemon=True)
         self._thread.start()
 
     def end(self) -> None:
@@ -41,16 +52,16 @@ class Presence:
             self._thread.join()
             self._thread = None
 
-    def _keep_reporting(self, name: str, hardware: Hardware, started_at: datetime) -> None:
+    def _keep_reporting(self, name: str, hardware: Hardware, started_at: datetime, does: Does) -> None:
         while not self._has_left.wait(SEEN_EVERY_SECONDS):
-            _try(report, name, hardware, started_at)
+            _try(report, name, hardware, started_at, does)
         _try(leave, name, started_at)
 
 
 presence = Presence()
 
 
-def report(name: str, hardware: Hardware, started_at: datetime) -> None:
+def report(name: str, hardware: Hardware, started_at: datetime, does: Does = TRAINS) -> None:
     """Write the worker's row, also where somebody has deleted it."""
     now = timezone.now()
     values = {
@@ -59,6 +70,7 @@ def report(name: str, hardware: Hardware, started_at: datetime) -> None:
         "num_gpus": len(hardware.gpus),
         "num_cores": hardware.num_cores,
         "memory_bytes": hardware.memory_bytes,
+        **does._asdict(),
         "started_at": started_at,
         "seen_at": now,
     }

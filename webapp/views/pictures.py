@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Count
@@ -9,6 +10,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpRe
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
@@ -98,6 +100,15 @@ def show_import(request: HttpRequest, pk: int) -> HttpResponse:
     if "HX-Request" in request.headers:
         response.headers["HX-Refresh"] = "true"  # it has ended: the whole page is another one now
     return response
+
+
+@require_POST
+@staff_required
+def cancel_import(request: HttpRequest, pk: int) -> HttpResponse:
+    row: PictureImport = get_object_or_404(PictureImport, pk=pk)
+    if not row.request_cancel():
+        messages.info(request, _("The import had ended already."))
+    return redirect("import", pk)
 
 
 # --- here

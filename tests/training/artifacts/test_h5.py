@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -11,7 +16,7 @@ import pytest
 
 from tests.disks import fill
 from training.artifacts.files import check_files, read_checked, sha256_of
-from training.artifacts.h5 import load_network, read_golden, read_provenance, write_h5
+from training.artifacts.h5 import GROUP, check_layers, load_network, read_golden, read_provenance, write_h5
 from training.config import TrainingConfig
 from training.config.choices import AUGMENTATIONS
 from training.data.manifest import Entry, Manifest
@@ -124,6 +129,140 @@ def test_any_other_h5_is_not_ours(tmp_path: Path) -> None:
             opened(tmp_path / name)
         with pytest.raises(BrokenArtifact, match=name):
             read_provenance(tmp_path / name)
+
+
+def _declares_4_gb(file: h5py.File) -> None:
+    del file["model_weights/probabilities"]
+    file.create_dataset("model_weights/probabilities/kernel", shape=(2**15, 2**15), dtype="f4")  # takes no room at all
+
+
+def _declares_a_large_picture(file: h5py.File) -> None:
+    del file[GROUP]["golden_input"]
+    file[GROUP].create_dataset("golden_input", shape=(40_000, 40_000, 3), dtype="u1", compression="gzip")
+
+
+def _unpacks_to_more(file: h5py.File) -> None:
+    del file[GROUP]["golden_input"]
+    packed = file[GROUP].create_dataset(
+        "golden_input", shape=(20, 20, 3), dtype="u1", chunks=(20, 20, 3), compression=1
+    )
+    packed.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(50_000_000)))
+
+
+def _keeps_it_elsewhere(file: h5py.File) -> None:
+    del file[GROUP]["golden_output"]
+    file[GROUP].create_dataset("golden_output", shape=(2,), dtype="f4", external=[("/etc/hostname", 0, 8)])
+
+
+def _links_out(file: h5py.File) -> None:
+    file["optimizer_weights"] = h5py.ExternalLink("/tmp/other.h5", "/")  # noqa: S108  never opened
+
+
+def _goes_round(file: h5py.File) -> None:
+    file["model_weights/again"] = file["model_weights"]
+
+
+def _has_no_class_names(file: h5py.File) -> None:
+    del file[GROUP].attrs["class_names"]
+
+
+def _has_a_number_for_names(file: h5py.File) -> None:
+    file[GROUP].attrs["class_names"] = "7"
+
+
+def _has_an_unknown_attribute(file: h5py.File) -> None:
+    file[GROUP].attrs["colour"] = "green"
+
+
+def _has_a_group_for_a_picture(file: h5py.File) -> None:
+    del file[GROUP]["golden_input"]
+    file[GROUP].create_group("golden_input")
+
+
+def _has_another_picture(file: h5py.File) -> None:
+    del file[GROUP]["golden_input"]
+    file[GROUP]["golden_input"] = np.zeros((7, 7, 3), np.uint8)
+
+
+def _has_no_config(file: h5py.File) -> None:
+    file.attrs["model_config"] = "[" * 100_000
+
+
+def _has_huge_layers(file: h5py.File) -> None:
+    config = json.loads(file.attrs["model_config"])
+    config["config"]["layers"][-1]["config"]["units"] = 2_000_000_000
+    file.attrs["model_config"] = json.dumps(config)
+
+
+def _has_a_huge_input(file: h5py.File) -> None:
+    config = json.loads(file.attrs["model_config"])
+    config["config"]["layers"][0]["config"]["batch_shape"] = [None, 90_000, 90_000, 3]
+    file.attrs["model_config"] = json.dumps(config)
+
+
+def _nests_networks(file: h5py.File) -> None:
+    config = json.loads(file.attrs["model_config"])
+    for number in range(300):
+        config = {"class_name": "Sequential", "config": {"name": f"s{number}", "layers": [config]}}
+    file.attrs["model_config"] = json.dumps(config)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_declares_4_gb, "bytes that are not there"),
+        (_declares_a_large_picture, "declared with 4800000000 bytes"),
+        (_unpacks_to_more, "unpacks to more than it is declared with"),
+        (_keeps_it_elsewhere, "kept in another file"),
+        (_links_out, "a link to somewhere else"),
+        (_goes_round, "one part under two names"),
+        (_has_a_group_for_a_picture, ""),
+        (_has_another_picture, ""),
+        (_has_no_config, ""),
+        (_has_huge_layers, "units .2000000000., which no weight in the file has"),
+        (_has_a_huge_input, "batch_shape .90000., larger than 4096"),
+        (_nests_networks, "networks nested deeper"),
+    ],
+)
+def test_a_file_that_promises_more_than_it_holds_is_refused_before_any_of_it_is_read(
+    h5: Path, spoil: Callable[[h5py.File], None], reason: str
+) -> None:
+    with h5py.File(h5, "r+") as file:
+        spoil(file)
+
+    tracemalloc.start()
+    with pytest.raises(BrokenArtifact, match=rf"network\.h5 .*{reason}"):
+        opened(h5)
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert memory < 100_000_000
+
+
+@pytest.mark.parametrize("spoil", [_has_no_class_names, _has_a_number_for_names, _has_an_unknown_attribute])
+def test_a_file_that_says_something_else_of_itself_is_none_of_ours(
+    h5: Path, spoil: Callable[[h5py.File], None]
+) -> None:
+    with h5py.File(h5, "r+") as file:
+        spoil(file)
+
+    with pytest.raises(BrokenArtifact, match=r"network\.h5 is not an H5 that this site wrote"):
+        read_provenance(h5)
+
+
+def test_wherever_a_file_is_cut_off_or_spoiled_the_error_is_ours(h5: Path) -> None:
+    good = h5.read_bytes()
+    random = np.random.default_rng(1)
+
+    for _ in range(60):
+        place = int(random.integers(len(good)))
+        spoiled = bytearray(good)
+        spoiled[place : place + 64] = random.bytes(64)
+        for content in (good[:place], bytes(spoiled[: len(good)])):
+            h5.write_bytes(content)
+            for read in (read_provenance, read_golden, check_layers):
+                with contextlib.suppress(BrokenArtifact):  # any other would fail the test
+                    read(h5)
 
 
 def test_a_failure_while_writing_leaves_no_file(network: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,66 @@ def test_too_many_members_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(UnreadableArchive, match="holds 4 files; at most 3"):
         count_members(io.BytesIO(zipped({f"a/{number}.png": b"" for number in range(4)})))
+
+
+def listing(count: int, *, told: int | None = None, is_large: bool = False) -> bytes:
+    """A zip of nothing but its list: `count` entries, which it says are `told`."""
+    entries = b"".join(struct.pack("<4s24xH16x9s", b"PK\x01\x02", 9, b"a/%07d" % number) for number in range(count))
+    told = count if told is None else told
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, told, told, len(entries), 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(entries), 1)
+    small = (0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF) if is_large else (told, told, len(entries), 0)
+    return entries + (end64 + locator if is_large else b"") + struct.pack("<4s2H2H2LH", b"PK\x05\x06", 0, 0, *small, 0)
+
+
+def memory_to_refuse(archive: Path, sentence: str) -> int:
+    """The most bytes that Python held at a time while it came to this sentence."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableArchive, match=sentence):
+            count_members(archive)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_million_members_are_refused_before_their_list_is_read(tmp_path: Path) -> None:
+    archive = tmp_path / "million.zip"
+    archive.write_bytes(listing(1_000_000, is_large=True))
+
+    memory = memory_to_refuse(archive, "names 1000000 files and folders; at most 20000")
+
+    assert memory < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"), [(1_000_000, "list of the zip's files takes 55 MB; at most 32"), (400_000, "names 400000 ")]
+)
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_zip_that_lies_about_how_many_members_it_has_is_refused(
+    tmp_path: Path, count: int, sentence: str, is_large: bool
+) -> None:
+    archive = tmp_path / "lies.zip"
+    archive.write_bytes(listing(count, told=2, is_large=is_large))
+
+    memory = memory_to_refuse(archive, sentence)
+
+    assert memory < 2 * archives.MAX_LIST_BYTES
+
+
+@pytest.mark.parametrize("comment", [b"", b"made by hand", b"\0" * 0xFFFF])
+def test_a_list_is_counted_past_a_comment(comment: bytes) -> None:
+    archive = listing(archives.MAX_ENTRIES + 1)[:-2] + struct.pack("<H", len(comment)) + comment
+
+    with pytest.raises(UnreadableArchive, match="names 60001 files and folders"):
+        count_members(io.BytesIO(archive))
+
+
+def test_folders_and_junk_do_not_count_as_files() -> None:
+    pictures = {f"a{number}/1.png": b"" for number in range(30)}
+    beside = {f"a{number}/": b"" for number in range(30)} | {f"__MACOSX/a{number}/._1.png": b"" for number in range(30)}
+
+    assert count_members(io.BytesIO(zipped({**beside, **pictures}))) == 30
 
 
 def test_too_many_bytes_are_refused_before_any_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,20 +12,25 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 from django.utils.translation import override
 from PIL import Image
 
 from tests.drawings import draw, encoded, shapes_zip, zipped
-from training import storage, tasks
+from tests.processes import wait_until
+from training import queue, storage, tasks
 from training.data.archives import zip_members
-from training.data.images import load_pixels
+from training.data.images import ingest, load_pixels
 from training.data.members import ReportLine
 from training.errors import LeaseLost, TrainingError
+from training.hardware import without_gpus
 from training.library import imports
-from training.library.intake import add_pictures
-from training.models import PictureImport, Recognizer
+from training.library.intake import add_picture, add_pictures
+from training.models import PictureImport, Recognizer, Worker
+from training.runs import supervisor
 from training.runs.failure_reasons import death
+from training.runs.presence import Does, report
 from training.runs.reconciler import reconcile
 
 UploadZip = Callable[[bytes], PictureImport]
@@ -48,6 +53,14 @@ def read(upload: PictureImport) -> PictureImport:
         imports.read_archive(row)
     upload.refresh_from_db()
     return upload
+
+
+def carry_out_and_close(row: PictureImport) -> None:
+    """What a worker's thread does."""
+    try:
+        supervisor.carry_out(row, owner="imports@here")
+    finally:
+        connection.close()
 
 
 def lines_of(upload: PictureImport) -> dict[str, ReportLine]:
@@ -193,8 +206,6 @@ def test_of_two_claims_one_wins(upload: UploadZip) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_task_that_is_delivered_twice_reads_the_zip_once(upload: UploadZip) -> None:
-    from django.db import connection
-
     row = upload(shapes_zip(20))
 
     def work() -> None:
@@ -236,12 +247,113 @@ def test_what_an_attempt_took_in_that_was_cut_off_counts_as_taken(recognizer: Re
     row = upload(shapes_zip(3))
     row.claim("reader@there")
     with zip_members(storage.local_path(row.archive)) as members:
-        list(add_pictures(recognizer, members[:4], None))
+        list(add_pictures(recognizer, members[:4], None, row))
     row.interrupt(TrainingError("It was killed."))
 
     read(row)
 
     assert (row.num_taken, row.num_refused, recognizer.pictures.count()) == (6, 0, 6)
+
+
+def test_of_equal_pictures_in_a_zip_that_is_read_on_the_first_counts_as_taken_and_the_others_as_duplicates(
+    recognizer: Recognizer, upload: UploadZip
+) -> None:
+    picture, long = encoded(draw("circle", 1)), "folder/" * 60
+    row = upload(zipped({f"a{long}circle/1.png": picture, f"b{long}circle/1.png": picture, "circle/1.png": picture}))
+    row.claim("reader@there")
+    with zip_members(storage.local_path(row.archive)) as members:
+        list(add_pictures(recognizer, members, None, row))
+    row.interrupt(TrainingError("It was killed."))
+
+    read(row)
+
+    assert [line["is_taken"] for line in row.report] == [True, False, False]
+
+
+def test_what_others_brought_meanwhile_stays_a_duplicate_to_an_import_that_is_read_on(
+    recognizer: Recognizer, upload: UploadZip
+) -> None:
+    row = upload(zipped({"circle/1.png": encoded(draw("circle", 1)), "circle/2.png": encoded(draw("circle", 2))}))
+    row.claim("reader@there")
+    add_picture(recognizer, "circle", "circle/2.png", ingest(encoded(draw("circle", 2))), None)
+    row.interrupt(TrainingError("It was killed."))
+
+    read(row)
+
+    assert (row.num_taken, row.num_refused) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)  # the zip goes once that is committed
+def test_an_import_that_waits_is_cancelled_at_once_and_its_zip_goes(upload: UploadZip) -> None:
+    row = upload(shapes_zip(1))
+
+    assert row.request_cancel()
+
+    row.refresh_from_db()
+    assert (row.state, row.num_taken) == (PictureImport.State.CANCELLED, 0)
+    assert not storage.local_path(row.archive).exists()
+    assert not row.claim("reader@here")
+    assert not row.request_cancel()
+
+
+@pytest.mark.django_db(transaction=True)  # the zip goes once that is committed
+def test_an_import_whose_reader_and_worker_are_gone_is_cancelled_with_what_it_took(
+    recognizer: Recognizer, upload: UploadZip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "PROGRESS_SECONDS", 0)
+    row = upload(zipped({**good(), "square/no picture.png": b"nothing"}))
+    row.claim("reader@there")
+    with zip_members(storage.local_path(row.archive)) as members:
+        row.advance(num_files=len(members))
+        lines = imports._told(row, add_pictures(recognizer, members[::-1], None, row))
+        [next(lines) for _ in range(5)]
+
+    row.request_cancel()
+    PictureImport.objects.update(heartbeat=timezone.now() - timedelta(minutes=2))
+    reconcile()
+
+    row.refresh_from_db()
+    assert row.state == PictureImport.State.CANCELLED
+    assert (row.num_read, row.num_taken, row.num_files) == (4, 4, 41)
+    assert [line.name for line in lines_of(row).values()] == ["square/no picture.png"]
+    assert not storage.local_path(row.archive).exists()
+
+
+@pytest.mark.usefixtures("_real_processes")
+def test_an_import_that_is_being_read_ends_within_seconds_of_its_cancelling(
+    recognizer: Recognizer, upload: UploadZip
+) -> None:
+    many = {f"square/{number}.png": encoded(draw("square", number, side=600)) for number in range(60)}
+    row = upload(zipped({f"{copy}/{name}": data for copy in range(40) for name, data in many.items()}))
+    supervising = threading.Thread(target=carry_out_and_close, args=(row,))
+    supervising.start()
+    assert wait_until(recognizer.pictures.exists)
+
+    assert PictureImport.objects.get(pk=row.pk).request_cancel()
+
+    supervising.join(60)
+    row.refresh_from_db()
+    assert row.state == PictureImport.State.CANCELLED
+    assert 0 < row.num_taken == recognizer.pictures.count()
+    assert row.num_read < row.num_files == 2400
+
+
+def test_an_import_goes_to_a_worker_of_its_own_and_to_the_clock_where_none_is_alive(
+    upload: UploadZip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str | None] = []
+    monkeypatch.setattr(queue, "nudge", lambda task, pk, *, to=None, expires=None: sent.append(to))
+    row = upload(shapes_zip(1))
+    report("train@here", without_gpus(), timezone.now())
+
+    row.nudge()
+    report("imports@here", without_gpus(), timezone.now(), Does(trains=False, reads_imports=True))
+    reconcile()
+    Worker.objects.update(seen_at=timezone.now() - timedelta(minutes=2))
+    reconcile()
+
+    assert sent == [None, queue.IMPORTS, None]
+    assert "training.read_import" not in settings.CELERY_TASK_ROUTES  # so that without a queue it is the clock's
 
 
 def test_a_zip_that_kills_its_reader_three_times_fails_with_a_sentence(upload: UploadZip) -> None:

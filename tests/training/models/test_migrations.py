@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection
 from django.db.migrations.loader import MigrationLoader
 
+from tests.types import AddPictures
 from training.models import Recognizer, Search, TrainingRun
 from training.runs.search import make_tables
 
@@ -96,3 +97,20 @@ def test_who_might_change_studies_may_change_searches(staff: User, back_to: Call
     given = staff.user_permissions.get()
     assert (given.natural_key(), given.name) == (("change_search", "training", "search"), "Can change search")
     assert not Permission.objects.filter(codename__endswith="study").exists()
+
+
+def test_what_an_import_took_before_it_was_cut_off_is_its_own_after_the_update(
+    recognizer: Recognizer, add_pictures: AddPictures, back_to: Callable[[str], Apps]
+) -> None:
+    (early,) = add_pictures(recognizer)
+    waits = recognizer.imports.create(name="waits.zip")
+    cut_off = recognizer.imports.create(name="cut off.zip")
+    cut_off.claim("reader@there")
+    (taken,) = add_pictures(recognizer)
+
+    back_to("0008_page_words")
+    forward()
+
+    came_with = dict(recognizer.pictures.values_list("pk", "came_with"))
+    assert came_with == {early.pk: None, taken.pk: cut_off.pk}
+    assert not waits.pictures.exists()

@@ -19,7 +19,7 @@ from training.config import TrainingConfig
 from training.hardware import Hardware
 from training.models import Recognizer, TrainingRun, Worker
 from training.runs import presence as presence_module
-from training.runs.presence import Presence, leave, report
+from training.runs.presence import Does, Presence, leave, report
 from webapp.operations import embedded_redis
 
 ROOT = Path(__file__).parents[3]
@@ -45,6 +45,14 @@ def test_a_worker_that_says_nothing_for_a_minute_is_no_longer_alive() -> None:
     Worker.objects.update(seen_at=timezone.now() - timedelta(seconds=61))
 
     assert not Worker.objects.alive().exists()
+
+
+@pytest.mark.django_db
+def test_a_worker_that_only_reads_imports_is_none_that_trains() -> None:
+    report("imports@here", CPU, timezone.now(), Does(trains=False, reads_imports=True))
+
+    assert not Worker.objects.alive().exists()
+    assert Worker.objects.reading_imports().exists()
 
 
 @pytest.mark.django_db

@@ -160,6 +160,57 @@ def test_an_import_shows_how_far_it_is(staff_client: Client, recognizer: Recogni
     assert "<html" not in part
 
 
+def test_an_import_can_be_cancelled_on_its_page(staff_client: Client, recognizer: Recognizer) -> None:
+    row = recognizer.imports.create(name="a.zip", num_files=10)
+    row.claim("reader@here")
+    row.advance(num_read=4)
+    page = staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
+
+    staff_client.post(f"/manage/imports/{row.pk}/cancel/")
+
+    waits = staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
+    row.end_cancelled()
+    ended = staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
+    assert f"/manage/imports/{row.pk}/cancel/" in page
+    assert "Being cancelled" in waits
+    assert "Cancelled after 4 of 10 files." in ended
+    assert "/cancel/" not in ended
+
+
+def test_a_cancelled_import_says_how_many_pictures_stay(
+    staff_client: Client, recognizer: Recognizer, add_pictures: AddPictures
+) -> None:
+    row = recognizer.imports.create(name="a.zip", num_files=10)
+    add_pictures(recognizer, count=3)
+    row.claim("reader@here")
+    recognizer.pictures.update(came_with=row)
+
+    row.end_cancelled()
+
+    page = staff_client.get(f"/manage/imports/{row.pk}/").content.decode()
+    assert "3 pictures were taken until then and stay." in page
+    assert recognizer.pictures.count() == 3
+
+
+def test_an_import_that_has_ended_is_not_cancelled(staff_client: Client, recognizer: Recognizer) -> None:
+    row = recognizer.imports.create(name="a.zip", state=PictureImport.State.DONE, ended_at=timezone.now())
+
+    page = staff_client.post(f"/manage/imports/{row.pk}/cancel/", follow=True).content.decode()
+
+    assert "The import had ended already." in page
+    row.refresh_from_db()
+    assert row.state == PictureImport.State.DONE
+
+
+def test_visitors_cancel_no_import(client: Client, recognizer: Recognizer) -> None:
+    row = recognizer.imports.create(name="a.zip")
+
+    client.post(f"/manage/imports/{row.pk}/cancel/")
+
+    row.refresh_from_db()
+    assert row.state == PictureImport.State.QUEUED
+
+
 def test_a_page_that_waited_for_an_import_loads_anew_at_its_end(staff_client: Client, recognizer: Recognizer) -> None:
     row = recognizer.imports.create(name="a.zip", state=PictureImport.State.DONE, ended_at=timezone.now())
 
