@@ -56,7 +56,7 @@ check: $(VENV)/.installed-dev
 	mypy .
 	lint-imports
 	python manage.py makemigrations --check --dry-run
-	HTTPS=true ALLOWED_HOSTS=discern.example SECRET_KEY=$$(python -c "import secrets; print(secrets.token_urlsafe(60))") \
+	HTTPS=true TRUSTED_PROXIES=127.0.0.1 ALLOWED_HOSTS=discern.example SECRET_KEY=$$(python -c "import secrets; print(secrets.token_urlsafe(60))") \
 		python -W error::DeprecationWarning manage.py check --deploy --fail-level WARNING
 
 # Collects the sentences and compiles their Chinese; needs GNU gettext.

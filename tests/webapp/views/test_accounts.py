@@ -10,6 +10,8 @@ from django.test import Client, RequestFactory
 
 from webapp.guards import StaffRequest, staff_required
 
+pytestmark = pytest.mark.usefixtures("_counting")
+
 
 def sign_in(client: Client, password: str, **data: str) -> Any:
     return client.post("/login/", {"username": "staff", "password": password, **data})
