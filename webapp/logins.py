@@ -7,10 +7,7 @@ itself: nobody at the same address can lock it out (OWASP, "Slow Down Online Gue
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import threading
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,14 +18,13 @@ from axes.models import AccessLog
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
-from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.utils.crypto import constant_time_compare
+from django.http import HttpRequest
 from limits import RateLimitItem, RateLimitItemPerMinute
 
 from training.messages import N_
 from webapp.counters import REST_SECONDS, Away, give_back, seconds_left, take
+from webapp.devices import device_of, hashed
 from webapp.errors import Closed, Refused
 from webapp.hashing import too_busy
 from webapp.rates import period_of
@@ -36,8 +32,6 @@ from webapp.trusted_proxies import network_of
 
 FEW = RateLimitItemPerMinute(5, 15)
 AT_ONCE = 6  # being checked or waiting for it; the other threads of webapp/server.py are for pages
-DEVICE_COOKIE = "known_device"
-DEVICE_SECONDS = 180 * 24 * 3600
 SENTENCES = {
     "address": N_("More than %(number)d passwords %(period)s from your network were wrong. Try again %(when)s."),
     "name": N_(
@@ -150,9 +144,9 @@ def _take(request: HttpRequest, username: str) -> list[Window]:
 def _windows(request: HttpRequest, username: str) -> list[Window]:
     if not settings.RATE_LOGINS:
         return []
-    if device := _device_of(request, username):
+    if device := device_of(request, username):
         return [Window("device", FEW, device)]
-    network, name = network_of(request.META.get("REMOTE_ADDR", "")), _hashed(username)
+    network, name = network_of(request.META.get("REMOTE_ADDR", "")), hashed(username)
     return [
         *(Window("address", item, network) for item in settings.RATE_LOGINS),
         Window("pair", FEW, f"{name}-{network}"),
@@ -180,31 +174,3 @@ def _closed() -> Closed:
         by="redis",
         retry_after=REST_SECONDS,
     )
-
-
-def _hashed(username: str) -> str:
-    """Names that look alike count together, and none is written into Redis."""
-    alike = unicodedata.normalize("NFKC", username).strip().casefold()
-    return hashlib.sha256(alike.encode(errors="surrogatepass")).hexdigest()[:32]
-
-
-# --- browsers that have signed in before
-def remember_device(response: HttpResponse, username: str) -> None:
-    value = signing.dumps({"device": secrets.token_urlsafe(12), "name": _hashed(username)}, salt=DEVICE_COOKIE)
-    response.set_cookie(
-        DEVICE_COOKIE,
-        value,
-        max_age=DEVICE_SECONDS,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
-
-
-def _device_of(request: HttpRequest, username: str) -> str:
-    """Which browser it is, if it has signed in under this name; else empty."""
-    try:
-        known = signing.loads(request.COOKIES.get(DEVICE_COOKIE, ""), salt=DEVICE_COOKIE, max_age=DEVICE_SECONDS)
-    except signing.BadSignature:
-        return ""
-    return str(known["device"]) if constant_time_compare(known["name"], _hashed(username)) else ""

@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from limits import RateLimitItem
 
 from training.messages import N_, Sentence, say
+from webapp import floods
 from webapp.counters import spend
 from webapp.errors import Refused
 from webapp.operations.access import is_local
@@ -103,6 +104,7 @@ class Refusals:
 def answer(request: HttpRequest, error: Refused) -> HttpResponse:
     """A page, the sentence alone where htmx asked, or JSON."""
     count_turned_away(error.kind, error.by)
+    floods.remember(request, error)
     headers = {"Retry-After": str(error.retry_after), "Cache-Control": "no-store"}
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": str(error)}, status=error.status, headers=headers)

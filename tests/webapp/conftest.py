@@ -11,6 +11,7 @@ import redis
 
 from tests.types import AddPictures
 from training.models import Recognizer
+from webapp import floods
 from webapp.counters import breaker
 from webapp.operations.embedded_redis import socket_path, socket_url
 
@@ -40,3 +41,4 @@ def _counting(redis_folder: Path, settings: Any) -> None:
     with redis.Redis(unix_socket_path=str(socket_path(redis_folder))) as client:
         client.flushall()
     breaker.forget()
+    floods.forget()

@@ -20,9 +20,9 @@ from django.db import OperationalError
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
-from webapp import logins
+from webapp import floods, logins
 from webapp.counters import breaker
-from webapp.logins import DEVICE_COOKIE
+from webapp.devices import COOKIE
 from webapp.operations.embedded_redis import socket_url
 
 HERE, THERE = "203.0.113.9", "198.51.100.7"
@@ -115,6 +115,31 @@ def test_refused_tries_leave_no_rows(staff: User, django_assert_num_queries: Any
     assert rows == AccessAttempt.objects.count() == 20
 
 
+def test_who_goes_on_is_answered_for_next_to_nothing(staff: User, django_assert_num_queries: Any) -> None:
+    for number in range(19 + floods.MANY):
+        styled = sign_in(f"name{number}")
+
+    with django_assert_num_queries(0):
+        plain = sign_in(password=RIGHT)
+
+    assert (styled.status_code, plain.status_code) == (429, 429)
+    assert "htmx" in styled.content.decode()
+    assert "htmx" not in plain.content.decode()
+    assert "尝试次数过多" in plain.content.decode()
+    assert 800 < int(plain["Retry-After"]) <= 900
+    assert "default-src" in plain["Content-Security-Policy"]
+    assert Client().get("/login/", REMOTE_ADDR=HERE).status_code == 200
+    assert sign_in(password=RIGHT, peer=THERE).status_code == 302
+
+
+def test_what_is_refused_to_one_name_floods_nobody_else(staff: User) -> None:
+    User.objects.create_user("other", password=RIGHT)
+    for _ in range(40):
+        sign_in()
+
+    assert sign_in("other", RIGHT).status_code == 302
+
+
 # --- one name
 def test_a_name_that_is_tried_from_everywhere_is_closed_to_strangers(staff: User, checks: list[str]) -> None:
     checks.clear()
@@ -188,7 +213,7 @@ def test_a_known_browser_is_known_under_its_own_name_alone(staff: User, checks: 
 @pytest.mark.parametrize("forged", ["", "x", "eyJ0IjoxfQ:1uuuuu:abc", "a:b:c:d", "é"])
 def test_a_forged_cookie_makes_no_known_browser(staff: User, checks: list[str], forged: str) -> None:
     browser = Client()
-    browser.cookies[DEVICE_COOKIE] = forged
+    browser.cookies[COOKIE] = forged
     checks.clear()
 
     for number in range(25):
@@ -345,8 +370,8 @@ def test_thirty_teachers_at_eight_o_clock_all_get_in(visitor: Callable[[], Visit
     def come_in(name: str) -> list[int]:
         """As a browser that comes again when it is told to."""
         seen = [visitor().sign_in(name, RIGHT)]
-        while seen[-1] == 503 and len(seen) < 30:
-            time.sleep(0.2)
+        while seen[-1] == 503 and len(seen) < 60:
+            time.sleep(0.5)
             seen.append(visitor().sign_in(name, RIGHT))
         return seen
 

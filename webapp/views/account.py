@@ -16,8 +16,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
+from webapp.devices import remember_device
 from webapp.forms.account import ChangePasswordForm
-from webapp.logins import refuse_if_spent, remember_device
+from webapp.logins import refuse_if_spent
 
 
 class SignIn(auth_views.LoginView):
