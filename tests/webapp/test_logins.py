@@ -286,7 +286,7 @@ def test_in_chinese(db: None) -> None:
         "/login/", {"username": "a", "password": "b"}, REMOTE_ADDR=HERE
     )
 
-    assert "您所在的网络15 分钟内输错密码超过 20 次，请15 分钟后重试。" in page.content.decode()
+    assert "您所在的网络 15 分钟内输错密码超过 20 次，请 15 分钟后重试。" in page.content.decode()
 
 
 def test_the_record_of_logins_is_kept(staff: User) -> None:

@@ -67,7 +67,7 @@ def test_the_page_says_it_as_a_page_and_in_place_where_a_script_asked(ask: Any) 
 def test_it_is_said_in_chinese(ask: Any) -> None:
     statuses(ask, {}, {})
 
-    assert "您所在的网络1 分钟内提交的图片超过 2 张" in ask(headers={"Accept-Language": "zh-CN"}).json()["detail"]
+    assert "您所在的网络 1 分钟内提交的图片超过 2 张" in ask(headers={"Accept-Language": "zh-CN"}).json()["detail"]
 
 
 def test_page_and_api_count_together_and_others_by_themselves(ask: Any) -> None:
