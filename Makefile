@@ -58,7 +58,7 @@ check: $(VENV)/.installed-dev
 	python -m supply_chain licences
 	python -m supply_chain secrets
 	python manage.py makemigrations --check --dry-run
-	HTTPS=true ALLOWED_HOSTS=discern.example SECRET_KEY=$$(python -c "import secrets; print(secrets.token_urlsafe(60))") \
+	HTTPS=true TRUSTED_PROXIES=127.0.0.1 ALLOWED_HOSTS=discern.example SECRET_KEY=$$(python -c "import secrets; print(secrets.token_urlsafe(60))") \
 		python -W error::DeprecationWarning manage.py check --deploy --fail-level WARNING
 
 # Known holes of the packages; asks the network, and fails where it cannot be asked.

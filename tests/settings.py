@@ -12,6 +12,8 @@ from tests.once import SHARED, shared
 
 for name in ("ALLOWED_HOSTS", "HTTPS", "DEBUG", "ENGINE", "STORAGE_URL", "SECRET_KEY", "LOG_FORMAT", "METRICS_TOKEN"):
     os.environ.pop(name, None)
+for name in ("TRUSTED_PROXIES", "RATE_ANSWERS", "RATE_UPLOADS", "RATE_LOGINS"):
+    os.environ.pop(name, None)
 
 if "DISCERN_TESTS" not in os.environ:  # a process that a test starts shares the folder
     os.environ["DISCERN_TESTS"] = os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="discern-tests-")

@@ -33,6 +33,7 @@ from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import NoPicture, TooLarge
 from webapp.guards import StaffRequest
 from webapp.operations.prometheus import count_refusal
+from webapp.rates import counted
 
 
 class StaffSession(SessionAuth):
@@ -219,15 +220,16 @@ def recognizers(request: HttpRequest) -> Any:
 @api.post(
     "/recognizers/{slug}/classify",
     auth=None,
-    response={200: AnswerOut, frozenset({400, 404, 409, 413, 503}): Refusal},
+    response={200: AnswerOut, frozenset({400, 404, 409, 413, 429, 503}): Refusal},
     summary="Classify one picture",
 )
-@decorate_view(small_enough)
+@decorate_view(small_enough, counted("answers"))
 def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
     """Answers one JPEG, PNG or WebP picture of at most 10 MB. Every class is scored, the most probable first.
 
     Names come in the language of Accept-Language (en, zh-hans). 400: no picture we can read; 404: no such recognizer;
-    409: no version of it is published yet; 413: too large; 503: its version cannot be opened right now.
+    409: no version of it is published yet; 413: too large; 429: too often, and Retry-After says when again; 503: its
+    version cannot be opened right now.
     """
     recognizer = get_object_or_404(Recognizer, slug=slug, is_public=True)
     answer = answer_upload(recognizer, file, Prediction.Source.API)

@@ -6,6 +6,7 @@ Raises ImproperlyConfigured naming the variable, what it holds and what it may h
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import secrets
@@ -18,12 +19,17 @@ from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from limits import RateLimitItem, parse
 
 from webapp.operations.logs import FORMATS
 
 T = TypeVar("T")
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+Rates = tuple[RateLimitItem, ...]
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENGINES = ("openvino", "keras")
+UNIX_SOCKET = "unix"  # among TRUSTED_PROXIES: whoever comes through a Unix socket, which has no address
+PERIODS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 # libpq's: a PostgreSQL whose machine was switched off is given up after 15 s; TCP itself would wait for a quarter hour.
 GONE_WITHOUT_A_WORD = {
     "keepalives_idle": 5,
@@ -43,6 +49,11 @@ class Environment:
     https: bool
     allowed_hosts: list[str]
     trusted_origins: list[str]
+    trusted_proxies: Networks
+    trusts_unix_socket: bool
+    rate_answers: Rates  # each of them: empty for none
+    rate_uploads: Rates
+    rate_logins: Rates
     database: dict[str, Any]
     redis_url: str  # empty: the embedded server
     storage_url: str  # empty: files below data_dir
@@ -64,6 +75,11 @@ class Environment:
             https=_checked("HTTPS", lambda: env.bool("HTTPS", default=False), "true or false"),
             allowed_hosts=env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"]),
             trusted_origins=_origins(env.list("TRUSTED_ORIGINS", default=[])),
+            trusted_proxies=_networks("TRUSTED_PROXIES", env.str("TRUSTED_PROXIES", default="")),
+            trusts_unix_socket=UNIX_SOCKET in _listed(env.str("TRUSTED_PROXIES", default="")),
+            rate_answers=_rates("RATE_ANSWERS", env.str("RATE_ANSWERS", default="2400/m")),
+            rate_uploads=_rates("RATE_UPLOADS", env.str("RATE_UPLOADS", default="60/m")),
+            rate_logins=_rates("RATE_LOGINS", env.str("RATE_LOGINS", default="20/15m")),
             database=_database(env, data_dir),
             redis_url=_url("REDIS_URL", env.str("REDIS_URL", default=""), ("redis", "rediss", "unix")),
             storage_url=_url("STORAGE_URL", env.str("STORAGE_URL", default=""), ("s3",)),
@@ -127,6 +143,39 @@ def _url(name: str, value: str, schemes: tuple[str, ...]) -> str:
     if address.scheme not in schemes or not (address.netloc or address.path.strip("/")):
         raise _wrong(name, value, f"an address that starts with {' or '.join(f'{each}://' for each in schemes)}")
     return value
+
+
+def _listed(value: str) -> list[str]:
+    return [each.strip() for each in value.split(",") if each.strip()]
+
+
+def _networks(name: str, value: str) -> Networks:
+    """Addresses and networks, but for the word that stands for a Unix socket."""
+    expected = "addresses or networks with commas, such as 127.0.0.1,10.0.0.0/8,::1, or unix for a Unix socket"
+    networks = []
+    for each in _listed(value):
+        if each == UNIX_SOCKET:
+            continue
+        try:
+            network = ipaddress.ip_network(each.strip("[]"))
+        except ValueError as error:
+            raise _wrong(name, value, f"{expected}; {each!r} is none") from error
+        if not network.prefixlen:
+            raise _wrong(name, value, f"{expected}; {each} is everybody, and then nobody's address could be believed")
+        networks.append(network)
+    return tuple(networks)
+
+
+def _rates(name: str, value: str) -> Rates:
+    """`600/m`, `20/15m`, or several with commas, the shortest period first."""
+    expected = "so many in a time, such as 600/m (s, m, h and d, also 20/15m), several with commas, empty for no limit"
+    rates = []
+    for each in _listed(value):
+        found = re.fullmatch(r"([0-9]{1,9}) ?/ ?([0-9]{0,5}) ?([smhd])", each)
+        if not found or 0 in (int(found[1]), int(found[2] or 1)):
+            raise _wrong(name, value, expected)
+        rates.append(parse(f"{found[1]}/{found[2] or 1} {PERIODS[found[3]]}"))
+    return tuple(sorted(rates, key=lambda rate: rate.get_expiry()))
 
 
 def _database(env: environ.Env, data_dir: Path) -> dict[str, Any]:

@@ -1,8 +1,15 @@
-"""What the site itself refuses: pictures before they are looked at, and backups."""
+"""What the site itself refuses: pictures before they are looked at, what comes too often, and backups."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
 
 from training.data.images import MAX_UPLOAD_BYTES
 from training.errors import UnreadablePicture
-from training.messages import N_, UserFacingError
+from training.messages import N_, Sentence, UserFacingError
+
+SOON_SECONDS = 5
 
 
 class NoPicture(UnreadablePicture):
@@ -32,3 +39,35 @@ class NoBackup(UserFacingError):
 
 class NotRestorable(UserFacingError):
     """The installation cannot take a backup's rows and files."""
+
+
+class Refused(UserFacingError):
+    """Nothing is wrong with a request but its moment: `status` and `retry_after` say when it may come again.
+
+    Args:
+        what: its heading.
+        kind, by: what was refused, and which count or outage refused it, as /metrics has it.
+        retry_after: seconds.
+    """
+
+    status = 429
+
+    def __init__(self, what: str, template: str, *, kind: str, by: str, retry_after: float, **params: Any) -> None:
+        super().__init__(template, when=_when(retry_after), **params)
+        self.what = {"template": what, "params": {}}
+        self.kind, self.by = kind, by
+        self.retry_after = max(1, math.ceil(retry_after))
+
+
+class Closed(Refused):
+    """What it needs is taken or away."""
+
+    status = 503
+
+
+def _when(seconds: float) -> Sentence:
+    if seconds <= SOON_SECONDS:
+        return {"template": N_("in a moment"), "params": {}}
+    if seconds < 2 * 60:
+        return {"template": N_("in %(number)d seconds"), "params": {"number": math.ceil(seconds)}}
+    return {"template": N_("in %(number)d minutes"), "params": {"number": math.ceil(seconds / 60)}}

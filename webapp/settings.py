@@ -7,6 +7,7 @@ from typing import Any
 
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
+from django.conf import global_settings
 
 from webapp.environment import BASE_DIR, Environment, s3_options
 from webapp.operations.embedded_redis import socket_url
@@ -37,6 +38,11 @@ SECRET_KEY = ENVIRONMENT.secret_key
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENVIRONMENT.trusted_origins
+TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
+TRUSTS_UNIX_SOCKET = ENVIRONMENT.trusts_unix_socket
+RATE_ANSWERS = ENVIRONMENT.rate_answers
+RATE_UPLOADS = ENVIRONMENT.rate_uploads
+RATE_LOGINS = ENVIRONMENT.rate_logins
 ENGINE = ENVIRONMENT.engine
 METRICS_TOKEN = ENVIRONMENT.metrics_token
 KEEP_PREDICTIONS_DAYS = ENVIRONMENT.keep_predictions_days
@@ -57,9 +63,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "webapp.trusted_proxies.TrustedProxies",  # what follows asks for the address and the scheme
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "webapp.floods.Floods",
     "webapp.middleware.DatabaseAway",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -70,6 +78,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
     "webapp.front.refused_body.RefusedBody",
+    "webapp.rates.Refusals",
 ]
 TEMPLATES = [
     {
@@ -102,9 +111,10 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "home"
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "webapp.logins.PasswordBackend",  # checks every password; nothing falls through to the next
+    "django.contrib.auth.backends.ModelBackend",  # of sessions that began before there was the first
 ]
+PASSWORD_HASHERS = ["webapp.hashing.BoundedPBKDF2PasswordHasher", *global_settings.PASSWORD_HASHERS[1:]]  # for Django's
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -114,10 +124,9 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-AXES_FAILURE_LIMIT = 5
+AXES_LOCK_OUT_AT_FAILURE = False  # it keeps the records; webapp/logins.py says who has to wait
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False
 
@@ -142,7 +151,10 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENVIRONMENT.h
 SECURE_HSTS_SECONDS = 31_536_000 if ENVIRONMENT.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENVIRONMENT.https
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked from inside, past the proxy
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https else None
+# Where proxies are named, webapp/trusted_proxies.py sets the scheme. An installation that names none believes the
+# header from anybody, as it always has: otherwise its proxy would be redirected to itself for ever.
+names_no_proxy = not (TRUSTED_PROXIES or TRUSTS_UNIX_SOCKET)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https and names_no_proxy else None
 
 # --- uploads: what a single picture may be is said in training/data/images.py
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "tmp"

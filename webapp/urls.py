@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 
 from webapp.api import api
 from webapp.views import (
+    account,
     classify,
     comparisons,
     health,
@@ -33,8 +34,11 @@ urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", health.show_metrics, name="metrics"),
-    path("login/", auth_views.LoginView.as_view(template_name="accounts/login.html"), name="login"),
+    path("login/", account.SignIn.as_view(), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("account/password/", account.ChangePassword.as_view(), name="password-change"),
+    path("admin/login/", account.sign_in_for_admin),  # before the admin's own
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password-change")),
     path("admin/", admin.site.urls),
     # recognizers
     path("manage/", recognizers.dashboard, name="dashboard"),

@@ -10,7 +10,7 @@ from webapp.environment import Environment, s3_options
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "TIME_ZONE", "TRUSTED_ORIGINS"):
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "TIME_ZONE", "TRUSTED_ORIGINS", "TRUSTED_PROXIES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
 
@@ -28,6 +28,15 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("REDIS_URL", "redis://host:port", "redis://"),
         ("STORAGE_URL", "bucket", "s3://"),
         ("TRUSTED_ORIGINS", "example.org", "https://"),
+        ("TRUSTED_PROXIES", "proxy.example", "addresses or networks"),
+        ("TRUSTED_PROXIES", "127.0.0.1,10.0.0.5/8", "'10.0.0.5/8' is none"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0", "everybody"),
+        ("RATE_ANSWERS", "many", "such as 600/m"),
+        ("RATE_ANSWERS", "0/m", "empty for no limit"),
+        ("RATE_UPLOADS", "5/0m", "such as 600/m"),
+        ("RATE_UPLOADS", "600/month", "s, m, h and d"),
+        ("RATE_LOGINS", "20", "such as 600/m"),
+        ("RATE_LOGINS", "-1/m", "such as 600/m"),
         ("KEEP_PREDICTIONS_DAYS", "-1", "a whole number of days"),
         ("KEEP_PREDICTIONS_DAYS", "a month", "0 for ever"),
         ("TIME_ZONE", "Mars/Olympus", "Asia/Shanghai"),
@@ -54,6 +63,32 @@ def test_with_nothing_set_all_is_embedded(tmp_path: Path) -> None:
     assert environment.database["NAME"] == str(tmp_path / "discern.sqlite3")
     assert (environment.redis_url, environment.storage_url, environment.engine) == ("", "", "openvino")
     assert not environment.debug
+
+
+def test_proxies_are_addresses_networks_and_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1, [::1],10.0.0.0/8,unix,")
+
+    environment = Environment.read()
+
+    assert [str(each) for each in environment.trusted_proxies] == ["127.0.0.1/32", "::1/128", "10.0.0.0/8"]
+    assert environment.trusts_unix_socket
+
+
+@pytest.mark.parametrize(
+    ("value", "rates"),
+    [
+        ("600/m", ["600 per 1 minute"]),
+        ("5/s", ["5 per 1 second"]),
+        ("1000/d, 100/h", ["100 per 1 hour", "1000 per 1 day"]),  # the shorter first
+        ("20 / 15 m", ["20 per 15 minute"]),
+        ("", []),
+        (" ", []),
+    ],
+)
+def test_rates_are_so_many_in_a_time(value: str, rates: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATE_ANSWERS", value)
+
+    assert [str(rate) for rate in Environment.read().rate_answers] == rates
 
 
 def test_postgresql_comes_from_its_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,7 @@ def test_what_needs_no_database_goes_on(client: Client, address: str) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.usefixtures("_counting")
 def test_a_session_that_cannot_be_saved_is_503_too(
     client: Client, staff: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,7 +45,7 @@ def refused(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
     elif request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         response = JsonResponse({"errors": [sentence]}, status=status)
     else:
-        response = render(request, "refused.html", {"why": sentence}, status=status)
+        response = render(request, "refused.html", {"what": _("This was not taken"), "error": sentence}, status=status)
     if status == 503:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response

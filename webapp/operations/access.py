@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 
 from django.conf import settings
 from django.http import HttpRequest
 
-FORWARDING_HEADERS = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")  # a proxy speaks for somebody else
+from webapp.trusted_proxies import is_forwarded, parsed
 
 
 def may_look(request: HttpRequest, *, by_session: bool = True) -> bool:
@@ -27,13 +26,9 @@ def has_token(request: HttpRequest) -> bool:
 
 
 def is_local(request: HttpRequest) -> bool:
-    if any(name in request.headers for name in FORWARDING_HEADERS):
-        return False
-    try:
-        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:  # a Unix socket, behind which stands a proxy
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    """Whether it was sent on this machine, and not by a proxy: that one speaks for somebody else, whatever it says."""
+    address = parsed(request.META.get("REMOTE_ADDR", ""))  # None: a Unix socket, behind which stands a proxy
+    return address is not None and address.is_loopback and not is_forwarded(request)
 
 
 def is_staff(request: HttpRequest) -> bool:

@@ -37,6 +37,12 @@ seconds = Histogram(
 refusals = Counter(
     "discern_refusals", "Pictures refused, by the class of error.", ["reason", "source"], registry=registry
 )
+turned_away = Counter(
+    "discern_turned_away",
+    "Requests that came too often or at a bad moment, by what they wanted and which count or outage refused them.",
+    ["kind", "by"],
+    registry=registry,
+)
 
 
 def count_answer(recognizer: Recognizer, source: str, answer: Answer) -> None:
@@ -46,6 +52,10 @@ def count_answer(recognizer: Recognizer, source: str, answer: Answer) -> None:
 
 def count_refusal(error: UserFacingError, source: str) -> None:
     refusals.labels(type(error).__name__, source).inc()
+
+
+def count_turned_away(kind: str, by: str) -> None:
+    turned_away.labels(kind, by).inc()
 
 
 class RowCollector(Collector):

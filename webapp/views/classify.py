@@ -18,6 +18,7 @@ from training.models import Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of
 from webapp.errors import TooLarge
 from webapp.operations.prometheus import count_refusal
+from webapp.rates import counted
 
 MOST_ALTERNATIVES = 3  # named beside the answer
 
@@ -41,6 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt  # Django reads the whole body to find the token, so the size comes first and _answer asks for the token
 @require_http_methods(["GET", "HEAD", "POST"])
+@counted("answers")
 def recognizer(request: HttpRequest, slug: str) -> HttpResponse:
     recognizer = get_object_or_404(Recognizer, slug=slug)
     if not recognizer.is_public and not request.user.is_staff:

@@ -25,6 +25,7 @@ from webapp.forms.looks import sentences
 from webapp.forms.pictures import ArchiveForm, FilesForm, too_large, upload_forms
 from webapp.guards import StaffRequest, staff_required
 from webapp.presenters.next_step import is_trainable
+from webapp.rates import counted
 
 PICTURES_A_PAGE = 60
 LINES_A_PAGE = 100
@@ -35,6 +36,7 @@ MAX_REQUEST_BYTES = MAX_ARCHIVE_BYTES + 1_000_000  # the form around the zip
 @csrf_exempt  # Django reads the whole body to find the token: who may not upload is refused before that
 @require_POST
 @staff_required
+@counted("uploads")
 def upload(request: StaffRequest, slug: str) -> HttpResponse:
     recognizer = get_object_or_404(Recognizer, slug=slug)
     if is_oversized(request, MAX_REQUEST_BYTES):
