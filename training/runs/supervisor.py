@@ -25,6 +25,7 @@ from training import storage
 from training.models.leases import Leased
 from training.outages import AWAY, outlasting
 from training.runs.failure_reasons import death, explain
+from training.runs.memory_kills import MemoryKills
 
 Row = TypeVar("Row", bound=Leased)
 
@@ -51,6 +52,7 @@ def carry_out(run: Row, watch: Callable[[Row], object] = bool, *, owner: str = "
     """
     if not run.claim(owner or _this_process(), has_gpu=has_gpu):
         return False
+    kills = MemoryKills()
     try:
         output = storage.working_folder(run.work_name) / "output.txt"
         trainer = _begin(run, output)
@@ -59,8 +61,9 @@ def carry_out(run: Row, watch: Callable[[Row], object] = bool, *, owner: str = "
         outlasting(lambda: run.fail(reason))
         return True
     try:
-        _supervise(run, trainer, watch)
-        outlasting(lambda: _settle(run, trainer.returncode, output))
+        _supervise(run, trainer, watch, kills)
+        memory_ran_out = kills.have_risen()
+        outlasting(lambda: _settle(run, trainer.returncode, output, memory_ran_out=memory_ran_out))
         watch(run)
     except ObjectDoesNotExist:  # a job goes with the version or the recognizer that it looks at
         log.info("%s %d was deleted while it was being carried out", type(run).__name__, run.pk)
@@ -83,11 +86,14 @@ def _begin(run: Leased, output: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _supervise(run: Leased, trainer: subprocess.Popen[bytes], watch: Callable[[Any], object]) -> None:
+def _supervise(
+    run: Leased, trainer: subprocess.Popen[bytes], watch: Callable[[Any], object], kills: MemoryKills
+) -> None:
     """Wait for the trainer's end, and bring it about when the run is cancelled or this worker goes away."""
     held = run.lease
     try:
         while trainer.poll() is None:
+            kills.look()
             _look_at(run, watch)
             if run.cancel_requested or stopping.is_set() or run.lease != held:
                 break
@@ -105,7 +111,7 @@ def _look_at(run: Leased, watch: Callable[[Any], object]) -> None:
         connection.close()
 
 
-def _settle(run: Leased, returncode: int, output: Path) -> None:
+def _settle(run: Leased, returncode: int, output: Path, *, memory_ran_out: bool) -> None:
     """Say in the row of a run whose trainer is gone what becomes of it, unless the trainer did so itself."""
     run.refresh_from_db(fields=run.SETTLED_BY)
     if run.cancel_requested:
@@ -114,7 +120,7 @@ def _settle(run: Leased, returncode: int, output: Path) -> None:
         run.requeue()
     elif not run.has_ended:
         run.add_to_log(output.read_text(errors="replace")[-OUTPUT_CHARACTERS:])
-        run.interrupt(death(returncode, run.batch_size))
+        run.interrupt(death(returncode, run.batch_size, memory_ran_out=memory_ran_out))
     run.refresh_from_db()
 
 

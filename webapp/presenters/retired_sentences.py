@@ -32,4 +32,9 @@ RETIRED = (
     ),
     N_("The serving twin differs from the H5 by %(difference)g; at most %(limit)g is allowed."),
     N_("%(file)s answers its own test picture otherwise than when it was written. Train again."),
+    N_("Its process was killed, most likely because memory ran out."),
+    N_(
+        "The trainer was killed, most likely because memory ran out at batch size %(size)d. "
+        "Try batch size %(half)d or a smaller image size."
+    ),
 )

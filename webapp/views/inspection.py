@@ -19,6 +19,7 @@ from webapp.errors import TooLarge
 from webapp.forms.inspection import InspectionForm
 from webapp.forms.looks import sentences
 from webapp.guards import StaffRequest, staff_required
+from webapp.headers import kept_privately
 from webapp.presenters.inside import (
     HISTOGRAM_HEIGHT,
     HISTOGRAM_WIDTH,
@@ -110,13 +111,13 @@ def cancel(request: HttpRequest, slug: str, number: int, pk: int) -> HttpRespons
 def drawing(request: HttpRequest, slug: str, number: int, pk: int, name: str) -> HttpResponseBase:
     """A drawing never changes: its name holds the attempt that made it."""
     job = _job(slug, number, pk)
+    path = f"{job.folder}/{name}.png"
     try:
-        file = storage.local_path(f"{job.folder}/{name}.png").open("rb")
+        return kept_privately(
+            request, path, lambda: FileResponse(storage.local_path(path).open("rb"), content_type="image/png")
+        )
     except FileNotFoundError as error:
         raise Http404 from error
-    response = FileResponse(file, content_type="image/png")
-    response.headers["Cache-Control"] = "private, max-age=604800, immutable"
-    return response
 
 
 def _job(slug: str, number: int, pk: int) -> Job:

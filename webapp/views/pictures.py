@@ -24,6 +24,7 @@ from webapp.answering import is_oversized
 from webapp.forms.looks import sentences
 from webapp.forms.pictures import ArchiveForm, FilesForm, too_large, upload_forms
 from webapp.guards import StaffRequest, staff_required
+from webapp.headers import kept_privately
 from webapp.presenters.next_step import is_trainable
 from webapp.rates import counted
 
@@ -136,11 +137,11 @@ def browse(request: HttpRequest, slug: str) -> HttpResponse:
 def file(request: HttpRequest, pk: int) -> HttpResponseBase:
     picture = get_object_or_404(Picture, pk=pk)
     try:
-        response = FileResponse(picture.path.open("rb"), content_type="image/webp")
+        return kept_privately(
+            request, picture.sha256, lambda: FileResponse(picture.path.open("rb"), content_type="image/webp")
+        )
     except FileNotFoundError as error:
         raise Http404 from error
-    response.headers["Cache-Control"] = "private, max-age=604800, immutable"
-    return response
 
 
 # --- and out

@@ -365,7 +365,7 @@ def test_a_zip_that_kills_its_reader_three_times_fails_with_a_sentence(upload: U
 
     row.refresh_from_db()
     assert row.state == PictureImport.State.FAILED
-    assert row.error.startswith("Stopped 3 times in a row; last reason: Its process was killed, most likely because")
+    assert row.error.startswith("Stopped 3 times in a row; last reason: Its process was killed from outside")
     assert not row.claim("reader@there")
 
 

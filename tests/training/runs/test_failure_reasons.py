@@ -10,10 +10,19 @@ from training.runs.failure_reasons import death, explain
 
 @pytest.mark.parametrize(
     ("returncode", "sentence"),
-    [(-9, "Try batch size 4"), (-11, "signal SIGSEGV"), (0, "code 0"), (1, "code 1")],
+    [(-9, "from outside (signal 9)"), (-11, "signal SIGSEGV"), (0, "code 0"), (1, "code 1")],
 )
 def test_every_death_has_its_sentence(returncode: int, sentence: str) -> None:
     assert sentence in str(death(returncode, batch_size=8))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "sentence"), [(8, "Try batch size 4"), (1, "Try batch size 1"), (0, "Free some")]
+)
+def test_memory_is_blamed_where_the_system_killed_for_want_of_it(batch_size: int, sentence: str) -> None:
+    assert sentence in str(death(-9, batch_size, memory_ran_out=True))
+    assert "memory ran out" in str(death(-9, batch_size, memory_ran_out=True))
+    assert "memory" not in str(death(-9, batch_size))
 
 
 @pytest.mark.parametrize(

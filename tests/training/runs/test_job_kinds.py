@@ -99,7 +99,7 @@ def test_a_job_whose_process_was_killed_waits_again_and_fails_at_the_third_time(
 
     assert states == [State.QUEUED, State.QUEUED, State.FAILED]
     assert "Stopped 3 times in a row" in job.error
-    assert "memory ran out at batch size 16" in job.error
+    assert "Its process was killed from outside (signal 9)" in job.error
 
 
 def test_a_cancelled_job_ends_its_process(job: Job, trainer_does: Callable[[str], None]) -> None:

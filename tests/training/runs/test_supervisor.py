@@ -18,6 +18,7 @@ from training.config import TrainingConfig
 from training.errors import TrainerDied
 from training.models import Recognizer, TrainingRun
 from training.runs import supervisor
+from training.runs.memory_kills import MemoryKills
 
 pytestmark = pytest.mark.usefixtures("_real_processes", "stopping")
 
@@ -124,15 +125,40 @@ def test_a_trainer_that_will_not_end_is_killed_with_all_it_started(
     assert run.state == State.CANCELLED
 
 
-def test_a_run_whose_trainer_was_killed_waits_again_and_speaks_of_memory(
+def kill(run: TrainingRun) -> None:
+    os.kill(int(pid_file().read_text()), signal.SIGKILL)
+
+
+def test_a_run_whose_trainer_was_killed_waits_again_and_does_not_blame_the_memory(
     run: TrainingRun, trainer_does: Callable[[str], None]
 ) -> None:
     trainer_does(SLEEPS)
 
-    supervisor.carry_out(run, once_it_sleeps(lambda run: os.kill(int(pid_file().read_text()), signal.SIGKILL)))
+    supervisor.carry_out(run, once_it_sleeps(kill))
 
     run.refresh_from_db()
     assert run.state == State.QUEUED
+    assert "Its process was killed from outside (signal 9)" in run.interruption
+    assert "memory" not in run.interruption
+
+
+def test_memory_is_blamed_where_the_kernel_counted_a_kill_for_want_of_it(
+    run: TrainingRun, trainer_does: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = tmp_path / "memory.events"
+    monkeypatch.setattr(supervisor, "MemoryKills", lambda: MemoryKills(tmp_path, tmp_path))
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text("0::/")
+    counted.write_text("oom_kill 4")
+    trainer_does(SLEEPS)
+
+    def run_out(run: TrainingRun) -> None:
+        counted.write_text("oom_kill 5")
+        kill(run)
+
+    supervisor.carry_out(run, once_it_sleeps(run_out))
+
+    run.refresh_from_db()
     assert "memory ran out at batch size 16. Try batch size 8" in run.interruption
 
 
