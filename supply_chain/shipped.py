@@ -23,7 +23,7 @@ ALLOWED = {
     *("Zlib", "MPL-2.0", "LGPL-3.0-only"),
     *("2-clause BSD License", "3-Clause BSD License", "BSD License", "MIT License", "ISC License (ISCL)"),
     *("Apache License 2.0", "Apache Software License", "Mozilla Public License 2.0 (MPL 2.0)"),
-    *("Apache License Version 2.0, January 2004", "Python Software Foundation License"),
+    *("Apache License Version 2.0, January 2004", "Python Software Foundation License", "Zope Public License"),
 }
 UNSAID = {"namex": "Apache-2.0"}  # its metadata names none; the LICENSE in its wheel does
 
