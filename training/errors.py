@@ -17,6 +17,10 @@ class UnreadablePicture(TrainingError):
     """The bytes are no picture we accept."""
 
 
+class TooManyLargePictures(TrainingError):
+    """The memory for decoding is taken by others at the moment."""
+
+
 class UnreadableArchive(TrainingError):
     """The file is no zip we accept, or a member breaks a limit."""
 

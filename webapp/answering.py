@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from classifier.answer import Answer
 from classifier.engine import engine
 from classifier.errors import EngineUnavailable, NoVersion
 from training.data.images import MAX_UPLOAD_BYTES
-from training.errors import NotComparable, StillInUse
+from training.errors import NotComparable, StillInUse, TooManyLargePictures
 from training.messages import UserFacingError
 from training.models import Recognizer
 from webapp.errors import NoPicture, TooLarge
 from webapp.operations.prometheus import count_answer, count_refusal
 
 MAX_REQUEST_BYTES = MAX_UPLOAD_BYTES + 100_000  # the form around the picture
-STATUSES = {TooLarge: 413, NoVersion: 409, StillInUse: 409, NotComparable: 409, EngineUnavailable: 503}
+STATUSES = {
+    TooLarge: 413,
+    NoVersion: 409,
+    StillInUse: 409,
+    NotComparable: 409,
+    EngineUnavailable: 503,
+    TooManyLargePictures: 503,
+}
+RETRY_SECONDS = 5
 
 
 def answer_upload(recognizer: Recognizer, upload: UploadedFile | None, source: str) -> Answer:
@@ -50,3 +58,9 @@ def is_oversized(request: HttpRequest, limit: int = MAX_REQUEST_BYTES) -> bool:
 def status_of(error: UserFacingError) -> int:
     """The HTTP status of a refusal."""
     return STATUSES.get(type(error), 400)
+
+
+def with_retry(response: HttpResponse) -> HttpResponse:
+    """The response to somebody who may well be answered soon."""
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response

@@ -29,7 +29,7 @@ from training.evaluation.comparison import Verdict
 from training.messages import N_, UserFacingError
 from training.models import ModelVersion, Recognizer, TrainingRun
 from training.runs.requests import RunRequest
-from webapp.answering import answer_upload, is_oversized, status_of
+from webapp.answering import answer_upload, is_oversized, status_of, with_retry
 from webapp.errors import NoPicture, TooLarge
 from webapp.guards import StaffRequest
 from webapp.operations.prometheus import count_refusal
@@ -336,7 +336,8 @@ def delete_version(request: HttpRequest, slug: str, number: int) -> Any:
 # --- refusals
 @api.exception_handler(UserFacingError)
 def refuse(request: HttpRequest, error: UserFacingError) -> HttpResponse:
-    return _refusal(request, str(error), status_of(error))
+    response = _refusal(request, str(error), status_of(error))
+    return with_retry(response) if response.status_code == 503 else response
 
 
 @api.exception_handler(ValidationError)

@@ -100,8 +100,9 @@ def is_outage(error: BaseException) -> bool:
 def away(request: HttpRequest, error: BaseException) -> HttpResponse:
     """The answer of 503, made without the database: no session, no user."""
     log.error("Turned away %s %s: %s", request.method, request.path, str(error).strip())
-    headers = {"Retry-After": str(RETRY_SECONDS)}
+    headers, is_crowded = {"Retry-After": str(RETRY_SECONDS)}, isinstance(error, NoRoom)
     if request.path.startswith("/api/"):
-        sentence = _("The database is away or busy. Try again in a moment.")
+        crowded = _("More has come at once than this site can answer. Try again in a moment.")
+        sentence = crowded if is_crowded else _("The database is away or busy. Try again in a moment.")
         return JsonResponse({"detail": sentence}, status=503, headers=headers)
-    return HttpResponse(render_to_string("503.html"), status=503, headers=headers)
+    return HttpResponse(render_to_string("503.html", {"is_crowded": is_crowded}), status=503, headers=headers)

@@ -107,6 +107,8 @@ def test_when_as_many_wait_as_may_the_next_change_is_turned_away(client: Client,
     answer = client.post("/api/v1/recognizers/shapes/classify")
 
     assert (answer.status_code, answer["Retry-After"]) == (503, "10")
+    assert "More has come at once" in answer.json()["detail"]
+    assert "More has come at once" in client.post("/language/").text
 
 
 @pytest.mark.usefixtures("_full")

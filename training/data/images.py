@@ -21,7 +21,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from training.data import perceptual_hashes
-from training.errors import UnreadablePicture
+from training.data.decoding_budget import decoding_budget
+from training.errors import TooManyLargePictures, UnreadablePicture
 from training.messages import N_
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # by content; a file's name says nothing
@@ -142,19 +143,17 @@ def _hashed(picture: Image.Image) -> str:
 def open_picture(source: Source) -> Image.Image:
     """Decode within our limits: upright, RGB, transparency on white, no side longer than KEPT_SIDE.
 
-    Raises: UnreadablePicture if the bytes are no picture we accept.
+    Raises: UnreadablePicture if the bytes are no picture we accept; TooManyLargePictures if it is large, as others are.
     """
     data = _read(source)
     try:
         _check_webp(data)
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             _check_limits(picture)
-            samples = _samples_held(picture)
-            picture.draft("RGB", (2 * KEPT_SIDE, 2 * KEPT_SIDE))  # JPEG only: decodes at 1/2, 1/4 or 1/8
-            _check_cost(PIXEL_BYTES * picture.width * picture.height + SAMPLE_BYTES * samples)
-            picture.load()
-            return _kept(picture)
-    except UnreadablePicture:
+            with decoding_budget.held(_check_cost(picture)):
+                picture.load()
+                return _kept(picture)
+    except (UnreadablePicture, TooManyLargePictures):
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise _too_many_pixels() from error
@@ -231,11 +230,17 @@ def _samples_held(picture: Image.Image) -> int:
     return picture.width * picture.height * sum(shares) // max(shares)
 
 
-def _check_cost(num_bytes: int) -> None:
+def _check_cost(picture: Image.Image) -> int:
+    """Have the picture decoded at the least size that serves. Returns: bytes of memory that it takes then."""
+    samples = _samples_held(picture)
+    picture.draft("RGB", (2 * KEPT_SIDE, 2 * KEPT_SIDE))  # JPEG only: decodes at 1/2, 1/4 or 1/8
+    a_pixel = WEBP_PIXEL_BYTES if picture.format == "WEBP" else PIXEL_BYTES
+    num_bytes = round(a_pixel * picture.width * picture.height) + SAMPLE_BYTES * samples
     if num_bytes > MAX_DECODED_BYTES:
         raise UnreadablePicture(
             N_("This kind of picture takes too much memory at its size. Save it as an ordinary JPEG and send that.")
         )
+    return num_bytes
 
 
 def _too_many_pixels() -> UnreadablePicture:

@@ -15,7 +15,7 @@ from classifier.models import Prediction
 from training.data.images import MAX_UPLOAD_BYTES
 from training.messages import UserFacingError
 from training.models import Recognizer
-from webapp.answering import answer_upload, is_oversized, status_of
+from webapp.answering import answer_upload, is_oversized, status_of, with_retry
 from webapp.errors import TooLarge
 from webapp.operations.prometheus import count_refusal
 from webapp.rates import counted
@@ -82,7 +82,8 @@ def _page(
         "max_bytes": MAX_UPLOAD_BYTES,
         "too_large": TooLarge(),
     }
-    return render(request, template, context, status=status_of(error) if error else 200)
+    response = render(request, template, context, status=status_of(error) if error else 200)
+    return with_retry(response) if response.status_code == 503 else response
 
 
 def _named(recognizer: Recognizer, labels: list[str]) -> str:
