@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from webapp.operations.logs import FORMATS
 
 T = TypeVar("T")
 BASE_DIR = Path(__file__).resolve().parent.parent
+OWNERS_ONLY = 0o077  # the umask of every process: what is kept here is nobody else's to read
+SECRETS = ("secret_key", "files", "imports", "redis", "static", "tmp")  # made readable for others by earlier releases
 ENGINES = ("openvino", "keras")
 # libpq's: a PostgreSQL whose machine was switched off is given up after 15 s; TCP itself would wait for a quarter hour.
 GONE_WITHOUT_A_WORD = {
@@ -31,6 +34,10 @@ GONE_WITHOUT_A_WORD = {
     "keepalives_count": 2,
     "tcp_user_timeout": 15_000,
 }
+
+
+class WrongStart(ImproperlyConfigured):
+    """The installation cannot be started as it was asked for: what came, what was expected, what to do."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,11 @@ class Environment:
     @classmethod
     def read(cls) -> Environment:
         env = environ.Env()
-        data_dir = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
+        os.umask(OWNERS_ONLY)
+        data_dir = chosen_data_dir()
         _make_folder(data_dir)
+        database = chosen_database(env, data_dir)
+        _keep_private(data_dir, *(data_dir / name for name in SECRETS), *sqlite_files(database))
         return cls(
             data_dir=data_dir,
             secret_key=_secret_key(env.str("SECRET_KEY", default=""), data_dir),
@@ -64,7 +74,7 @@ class Environment:
             https=_checked("HTTPS", lambda: env.bool("HTTPS", default=False), "true or false"),
             allowed_hosts=env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"]),
             trusted_origins=_origins(env.list("TRUSTED_ORIGINS", default=[])),
-            database=_database(env, data_dir),
+            database=database,
             redis_url=_url("REDIS_URL", env.str("REDIS_URL", default=""), ("redis", "rediss", "unix")),
             storage_url=_url("STORAGE_URL", env.str("STORAGE_URL", default=""), ("s3",)),
             engine=_one_of("ENGINE", env.str("ENGINE", default="openvino"), ENGINES),
@@ -73,6 +83,18 @@ class Environment:
             keep_predictions_days=_days("KEEP_PREDICTIONS_DAYS", env.str("KEEP_PREDICTIONS_DAYS", default="0")),
             time_zone=_time_zone(env.str("TIME_ZONE", default="UTC")),
         )
+
+
+def chosen_data_dir() -> Path:
+    """DATA_DIR, or the folder that is taken where none is named; it need not exist."""
+    return Path(os.environ.get("DATA_DIR") or BASE_DIR / "var").resolve()
+
+
+def sqlite_files(database: dict[str, Any]) -> list[Path]:
+    """The files of an SQLite database that may be there; none for a server's."""
+    if not database["ENGINE"].endswith("sqlite3"):
+        return []
+    return [Path(f"{database['NAME']}{end}") for end in ("", "-wal", "-shm")]
 
 
 def s3_options(storage_url: str) -> dict[str, Any]:
@@ -92,8 +114,8 @@ def s3_options(storage_url: str) -> dict[str, Any]:
     }
 
 
-def _wrong(name: str, value: object, expected: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"{name} is {str(value)!r}; expected {expected}. Correct it and start again.")
+def _wrong(name: str, value: object, expected: str) -> WrongStart:
+    return WrongStart(f"{name} is {str(value)!r}; expected {expected}. Correct it and start again.")
 
 
 def _checked(name: str, read: Callable[[], T], expected: str) -> T:
@@ -129,7 +151,7 @@ def _url(name: str, value: str, schemes: tuple[str, ...]) -> str:
     return value
 
 
-def _database(env: environ.Env, data_dir: Path) -> dict[str, Any]:
+def chosen_database(env: environ.Env, data_dir: Path) -> dict[str, Any]:
     """PostgreSQL from DATABASE_URL, else SQLite for several processes: write-ahead log, immediate transactions."""
     url = _url("DATABASE_URL", env.str("DATABASE_URL", default=""), ("postgres", "postgresql", "sqlite"))
     if url and not url.startswith("sqlite"):
@@ -158,21 +180,37 @@ def _secret_key(given: str, data_dir: Path) -> str:
     path = data_dir / "secret_key"
     if not path.exists():
         draft = data_dir / f".secret_key-{os.getpid()}"
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(60))
-        with contextlib.suppress(FileExistsError):  # of two first starts, one wins and both read its key
-            os.link(draft, path)
-        draft.unlink()
+        try:
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(60))
+            with contextlib.suppress(FileExistsError):  # of two first starts, one wins and both read its key
+                os.link(draft, path)
+        except OSError as error:
+            raise _wrong("DATA_DIR", data_dir, f"a folder that a key can be written to ({error.strerror})") from error
+        finally:
+            draft.unlink(missing_ok=True)
     return path.read_text()
 
 
 def _make_folder(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _wrong("DATA_DIR", path, f"a folder that can be written to ({error.strerror})") from error
     if not os.access(path, os.W_OK):
         raise _wrong("DATA_DIR", path, "a folder that can be written to")
+
+
+def _keep_private(*paths: Path) -> None:
+    """Take from group and others what earlier releases let them read.
+
+    What is below a folder is out of their reach with it. A folder that is everybody's, such as /tmp, is left as it is.
+    """
+    for path in paths:
+        with contextlib.suppress(OSError):  # it is not there, or not ours to change
+            mode = path.stat().st_mode
+            if mode & OWNERS_ONLY and not mode & stat.S_ISVTX:
+                path.chmod(stat.S_IMODE(mode) & ~OWNERS_ONLY)
 
 
 def _origins(origins: list[str]) -> list[str]:
