@@ -11,8 +11,7 @@ export PORT ?= 8000
 .PHONY: run install test faults check audit sbom messages lock bench-train
 
 run: install
-	@python manage.py first_start
-	@exec honcho start
+	@exec python -m webapp.start
 
 install: $(VENV)/.installed
 

@@ -4,6 +4,11 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from webapp.environment import WrongStart
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except WrongStart as error:
+        sys.exit(str(error))

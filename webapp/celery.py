@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.exceptions import SecurityWarning
+
+warnings.simplefilter("ignore", SecurityWarning)  # of root; webapp/start.py says it once, for the whole site
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 app = Celery("discern")

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ T = TypeVar("T")
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 Rates = tuple[RateLimitItem, ...]
 BASE_DIR = Path(__file__).resolve().parent.parent
+OWNERS_ONLY = 0o077  # the umask of every process: what is kept here is nobody else's to read
+SECRETS = ("secret_key", "files", "imports", "redis", "static", "tmp")  # made readable for others by earlier releases
 ENGINES = ("openvino", "keras")
 UNIX_SOCKET = "unix"  # among TRUSTED_PROXIES: whoever comes through a Unix socket, which has no address
 PERIODS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
@@ -37,6 +40,10 @@ GONE_WITHOUT_A_WORD = {
     "keepalives_count": 2,
     "tcp_user_timeout": 15_000,
 }
+
+
+class WrongStart(ImproperlyConfigured):
+    """The installation cannot be started as it was asked for: what came, what was expected, what to do."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,11 @@ class Environment:
     @classmethod
     def read(cls) -> Environment:
         env = environ.Env()
-        data_dir = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
+        os.umask(OWNERS_ONLY)
+        data_dir = chosen_data_dir()
         _make_folder(data_dir)
+        database = chosen_database(env, data_dir)
+        _keep_private(data_dir, *(data_dir / name for name in SECRETS), *sqlite_files(database))
         return cls(
             data_dir=data_dir,
             secret_key=_secret_key(env.str("SECRET_KEY", default=""), data_dir),
@@ -80,7 +90,7 @@ class Environment:
             rate_answers=_rates("RATE_ANSWERS", env.str("RATE_ANSWERS", default="2400/m")),
             rate_uploads=_rates("RATE_UPLOADS", env.str("RATE_UPLOADS", default="60/m")),
             rate_logins=_rates("RATE_LOGINS", env.str("RATE_LOGINS", default="20/15m")),
-            database=_database(env, data_dir),
+            database=database,
             redis_url=_url("REDIS_URL", env.str("REDIS_URL", default=""), ("redis", "rediss", "unix")),
             storage_url=_url("STORAGE_URL", env.str("STORAGE_URL", default=""), ("s3",)),
             engine=_one_of("ENGINE", env.str("ENGINE", default="openvino"), ENGINES),
@@ -89,6 +99,18 @@ class Environment:
             keep_predictions_days=_days("KEEP_PREDICTIONS_DAYS", env.str("KEEP_PREDICTIONS_DAYS", default="0")),
             time_zone=_time_zone(env.str("TIME_ZONE", default="UTC")),
         )
+
+
+def chosen_data_dir() -> Path:
+    """DATA_DIR, or the folder that is taken where none is named; it need not exist."""
+    return Path(os.environ.get("DATA_DIR") or BASE_DIR / "var").resolve()
+
+
+def sqlite_files(database: dict[str, Any]) -> list[Path]:
+    """The files of an SQLite database that may be there; none for a server's."""
+    if not database["ENGINE"].endswith("sqlite3"):
+        return []
+    return [Path(f"{database['NAME']}{end}") for end in ("", "-wal", "-shm")]
 
 
 def s3_options(storage_url: str) -> dict[str, Any]:
@@ -108,8 +130,8 @@ def s3_options(storage_url: str) -> dict[str, Any]:
     }
 
 
-def _wrong(name: str, value: object, expected: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"{name} is {str(value)!r}; expected {expected}. Correct it and start again.")
+def _wrong(name: str, value: object, expected: str) -> WrongStart:
+    return WrongStart(f"{name} is {str(value)!r}; expected {expected}. Correct it and start again.")
 
 
 def _checked(name: str, read: Callable[[], T], expected: str) -> T:
@@ -178,7 +200,7 @@ def _rates(name: str, value: str) -> Rates:
     return tuple(sorted(rates, key=lambda rate: rate.get_expiry()))
 
 
-def _database(env: environ.Env, data_dir: Path) -> dict[str, Any]:
+def chosen_database(env: environ.Env, data_dir: Path) -> dict[str, Any]:
     """PostgreSQL from DATABASE_URL, else SQLite for several processes: write-ahead log, immediate transactions."""
     url = _url("DATABASE_URL", env.str("DATABASE_URL", default=""), ("postgres", "postgresql", "sqlite"))
     if url and not url.startswith("sqlite"):
@@ -207,21 +229,37 @@ def _secret_key(given: str, data_dir: Path) -> str:
     path = data_dir / "secret_key"
     if not path.exists():
         draft = data_dir / f".secret_key-{os.getpid()}"
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(60))
-        with contextlib.suppress(FileExistsError):  # of two first starts, one wins and both read its key
-            os.link(draft, path)
-        draft.unlink()
+        try:
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(60))
+            with contextlib.suppress(FileExistsError):  # of two first starts, one wins and both read its key
+                os.link(draft, path)
+        except OSError as error:
+            raise _wrong("DATA_DIR", data_dir, f"a folder that a key can be written to ({error.strerror})") from error
+        finally:
+            draft.unlink(missing_ok=True)
     return path.read_text()
 
 
 def _make_folder(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _wrong("DATA_DIR", path, f"a folder that can be written to ({error.strerror})") from error
     if not os.access(path, os.W_OK):
         raise _wrong("DATA_DIR", path, "a folder that can be written to")
+
+
+def _keep_private(*paths: Path) -> None:
+    """Take from group and others what earlier releases let them read.
+
+    What is below a folder is out of their reach with it. A folder that is everybody's, such as /tmp, is left as it is.
+    """
+    for path in paths:
+        with contextlib.suppress(OSError):  # it is not there, or not ours to change
+            mode = path.stat().st_mode
+            if mode & OWNERS_ONLY and not mode & stat.S_ISVTX:
+                path.chmod(stat.S_IMODE(mode) & ~OWNERS_ONLY)
 
 
 def _origins(origins: list[str]) -> list[str]:

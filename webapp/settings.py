@@ -172,6 +172,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.htt
 # --- uploads: what a single picture may be is said in training/data/images.py
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "tmp"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
+FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700  # Django's own defaults let others read
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 
 # --- long work. The rows are the truth, so a result is never kept and an answer never waited for.

@@ -5,12 +5,27 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import socket
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 
+from webapp.operations.locks import AlreadyHeld, check_free, hold
+
 MAX_SOCKET_PATH = 100  # Linux allows 107 bytes
+CONNECT_SECONDS = 2.0
+
+
+class RedisRuns(Exception):
+    """Another embedded server has this DATA_DIR's queue and socket."""
+
+    def __init__(self, data_dir: Path, holder: object) -> None:
+        super().__init__(
+            f"The embedded Redis of {data_dir} runs already ({holder}); two would write to one queue. All processes "
+            f"with this DATA_DIR use that one: start those without it, or end it first, or choose another DATA_DIR."
+        )
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -63,3 +78,43 @@ def server_command(data_dir: Path) -> list[str]:
         *("--daemonize", "no"),
         *("--loglevel", "warning"),
     ]
+
+
+def lock_path(data_dir: Path) -> Path:
+    """What a running server holds; beside its folder, which may be emptied."""
+    return data_dir / "redis.lock"
+
+
+def check_none_runs(data_dir: Path) -> None:
+    """Raises: RedisRuns where a server has this DATA_DIR, one of an earlier release included, which held no lock."""
+    try:
+        check_free(lock_path(data_dir))
+    except AlreadyHeld as error:
+        raise RedisRuns(data_dir, error) from error
+    if _answers(socket_path(data_dir)):
+        raise RedisRuns(data_dir, f"it answers at {socket_path(data_dir)}")
+
+
+def become_server(data_dir: Path) -> NoReturn:
+    """Turn this process into the server, with its lock. Raises: RedisRuns, ImproperlyConfigured, OSError."""
+    command = server_command(data_dir)
+    try:
+        hold(lock_path(data_dir), address=str(socket_path(data_dir)))
+    except AlreadyHeld as error:
+        raise RedisRuns(data_dir, error) from error
+    if _answers(socket_path(data_dir)):
+        raise RedisRuns(data_dir, f"it answers at {socket_path(data_dir)}")
+    os.execv(command[0], command)  # noqa: S606  our own server
+
+
+def _answers(path: Path) -> bool:
+    """Whether a process listens at a socket; what a killed one left behind refuses."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(CONNECT_SECONDS)
+        try:
+            client.connect(str(path))
+        except TimeoutError:  # frozen, but there
+            return True
+        except OSError:
+            return False
+        return True

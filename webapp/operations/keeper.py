@@ -21,6 +21,7 @@ POLL_SECONDS = 0.2
 GRACE_SECONDS = 15  # between asking the command to end and killing it
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0
 SETTLED_SECONDS = 10  # a command that lived so long had started well
+OWNERS_ONLY = 0o077  # the umask of webapp/environment.py, also for a command that never reads it
 PR_SET_PDEATHSIG = 1  # Linux: the signal a process gets when its parent dies
 
 
@@ -31,6 +32,7 @@ class Keeper:
         self.command = command
         self.starters = starters()
         self.is_ending = False
+        os.umask(OWNERS_ONLY)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._end)
 
@@ -83,12 +85,17 @@ def say(message: str) -> None:
 
 
 def starters() -> list[int]:
-    """Who started this process: its parent, and as far up as it is honcho, which puts a process of its own between."""
+    """Who started this process: its parent, and as far up as it is honcho, which puts a process and a shell between."""
     pids = [os.getppid()]
     with contextlib.suppress(OSError):  # no /proc, or gone this moment
-        while b"honcho" in Path(f"/proc/{pids[-1]}/cmdline").read_bytes():
+        while is_between(Path(f"/proc/{pids[-1]}/cmdline").read_bytes()):
             pids.append(int(Path(f"/proc/{pids[-1]}/stat").read_text().rpartition(")")[2].split()[1]))
     return pids
+
+
+def is_between(command_line: bytes) -> bool:
+    """Whether it is honcho's, or the shell that runs our line of the Procfile for it."""
+    return b"honcho" in command_line or Path(__file__).name.encode() in command_line
 
 
 def die_with_parent() -> None:

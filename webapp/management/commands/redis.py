@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from webapp.operations.embedded_redis import server_command
+from webapp.operations.embedded_redis import RedisRuns, become_server
 
 
 class Command(BaseCommand):
@@ -19,5 +18,7 @@ class Command(BaseCommand):
         if settings.ENVIRONMENT.redis_url:
             self.stdout.write("REDIS_URL is set; the embedded server stays off.")
             signal.pause()  # the Procfile's processes end together, so this one must not end by itself
-        command = server_command(settings.DATA_DIR)
-        os.execv(command[0], command)  # noqa: S606  our own server
+        try:
+            become_server(settings.DATA_DIR)
+        except RedisRuns as error:
+            raise CommandError(str(error)) from error
