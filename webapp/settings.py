@@ -68,6 +68,8 @@ MIDDLEWARE = [
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "webapp.headers.SameOrigin",
     "csp.middleware.CSPMiddleware",
+    "webapp.bad_requests.ApiErrors",
+    "webapp.bad_requests.Legible",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "webapp.headers.NotKept",
     "webapp.floods.Floods",

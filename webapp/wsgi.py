@@ -1,6 +1,10 @@
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+
+from webapp.bad_requests import Application  # noqa: E402  it wants Django set up
+
+application = Application()

@@ -35,6 +35,21 @@ thread = threading.Thread(target=lambda: [][0]); thread.start(); thread.join()
 """
 
 
+# What a stranger might send, said by every logger and in an error: none may begin a line or turn the text around.
+FORGED = """
+import django, logging
+django.setup()
+forged = "/\\nERROR webapp: forged\\r\\x1b[2J\\x9b1m\\u2028\\u202e\\u2066\\x00"
+for name in ("webapp.middleware", "gunicorn.error", "waitress", "celery.task", "celery.worker", "multiprocessing"):
+    logging.getLogger(name).error("Turned away %s", forged)
+logging.getLogger("django.server").error(forged)
+try:
+    raise ValueError(forged)
+except ValueError:
+    logging.getLogger("training").exception("It broke")
+"""
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DISCERN_TESTS")}
@@ -51,9 +66,9 @@ def found(environment: dict[str, str]) -> list[dict[str, Any]]:
     return lines(logged(environment))
 
 
-def logged(environment: dict[str, str]) -> str:
+def logged(environment: dict[str, str], code: str = LOGS) -> str:
     """What a process writes that says one thing in every way."""
-    done = subprocess.run([sys.executable, "-c", LOGS], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     return done.stderr
 
 
@@ -73,7 +88,7 @@ def test_a_line_says_when_in_utc_and_carries_what_it_was_given(found: list[dict[
     line = found[0]
 
     assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
-    assert (line["level"], line["message"], line["run"]) == ("WARNING", "Run 7\nfailed", 7)
+    assert (line["level"], line["message"], line["run"]) == ("WARNING", "Run 7\\nfailed", 7)
 
 
 def test_an_exception_is_one_string(found: list[dict[str, Any]]) -> None:
@@ -97,7 +112,26 @@ def test_in_debug_no_line_is_written_twice(environment: dict[str, str]) -> None:
 
 
 def test_plain_lines_are_for_people(environment: dict[str, str]) -> None:
-    assert logged({**environment, "LOG_FORMAT": "plain"}).startswith("WARNING training: Run 7\n")
+    assert logged({**environment, "LOG_FORMAT": "plain"}).startswith("WARNING training: Run 7\\nfailed\n")
+
+
+@pytest.mark.parametrize("log_format", ["plain", "json"])
+def test_nobody_forges_a_line_whoever_logs_it(environment: dict[str, str], log_format: str) -> None:
+    found = logged({**environment, "LOG_FORMAT": log_format}, FORGED).split("\n")
+
+    assert len([line for line in found if "Turned away" in line]) == 6
+    assert not any(line.startswith(("ERROR webapp: forged", "forged")) for line in found)
+    assert all(line.isprintable() for line in found)
+    assert all("\\u202e" in line for line in found if "Turned away" in line)
+
+
+def test_a_plain_traceback_is_indented(environment: dict[str, str]) -> None:
+    found = logged({**environment, "LOG_FORMAT": "plain"}, FORGED).splitlines()
+
+    after = found[found.index("ERROR training: It broke") + 1 :]
+    assert after[0] == "  Traceback (most recent call last):"
+    assert after[-2:] == ["  ValueError: /", after[-1]]  # the error says it in two lines
+    assert all(line.startswith("  ") for line in after)
 
 
 @pytest.fixture
