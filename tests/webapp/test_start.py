@@ -53,12 +53,12 @@ def start(env: dict[str, str], **changed: str) -> subprocess.CompletedProcess[st
 
 
 @contextmanager
-def running(env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def running(env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """The site, once its Redis has been started."""
     site = Site(env)
     with (
         site.output.open("wb") as output,
-        subprocess.Popen(START, cwd=ROOT, env=env, stdout=output, stderr=output, text=True, umask=0o022) as process,
+        subprocess.Popen(START, cwd=ROOT, env=env, stdout=output, stderr=output, umask=0o022) as process,
     ):
         site.processes = process
         try:

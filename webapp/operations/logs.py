@@ -94,16 +94,11 @@ class OneLineARequest(logging.Filter):
 
 def logging_config(log_format: str) -> dict[str, Any]:
     """Django's LOGGING."""
-    loggers: dict[str, dict[str, Any]] = {"axes": {"level": "WARNING"}}
-    if log_format == "json":
-        loggers["django"] = {"level": "INFO"}  # without the plain handler that it has while DEBUG is on
-        loggers |= {name: {"handlers": ["console"], "propagate": False} for name in OWN_HANDLERS}
     loggers: dict[str, dict[str, Any]] = {
         "axes": {"level": "WARNING"},
         "django": {"level": "INFO"},  # without the plain handler that it has while DEBUG is on
         **{name: {"handlers": ["console"], "propagate": False} for name in OWN_HANDLERS},
     }
-    loggers["gunicorn.error"]["level"] = loggers["gunicorn.access"]["level"] = "WARNING"  # as webapp/server.py has it
     return {
         "version": 1,
         "disable_existing_loggers": False,
