@@ -21,6 +21,10 @@ class TooManyLargePictures(TrainingError):
     """The memory for decoding is taken by others at the moment."""
 
 
+class DiskFull(TrainingError):
+    """There is no room for what was to be kept."""
+
+
 class UnreadableArchive(TrainingError):
     """The file is no zip we accept, or a member breaks a limit."""
 

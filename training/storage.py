@@ -65,10 +65,14 @@ def keep_bytes(data: bytes, name: str) -> None:
     """Store bytes under a name of ours; it is there whole or not at all."""
     folder = working_folder("incoming")
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    keep(Path(file.name), name)
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            keep(Path(file.name), name)
+        except BaseException:  # a full disk most of all needs the room back
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def local_path(name: str) -> Path:

@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "webapp.headers.NotKept",
     "webapp.floods.Floods",
     "webapp.middleware.DatabaseAway",
+    "webapp.full_disk.FullDisk",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -23,7 +23,7 @@ from webapp.views import (
     versions,
 )
 
-handler500 = "webapp.middleware.handle_500"
+handler500 = "webapp.full_disk.handle_500"
 
 urlpatterns = [
     # visitors

@@ -11,7 +11,8 @@ from training import storage
 from training.data.archives import zip_members
 from training.data.group_table import look_up_groups
 from training.data.members import ReportLine
-from training.errors import LeaseLost, TrainingError
+from training.disk import is_full
+from training.errors import DiskFull, LeaseLost, TrainingError
 from training.library.duplicates import group_pictures
 from training.library.intake import add_pictures
 from training.messages import N_, UserFacingError
@@ -47,6 +48,10 @@ def _explained(row: PictureImport, error: Exception) -> UserFacingError:
         return error
     if isinstance(error, FileNotFoundError):
         return TrainingError(N_("The uploaded zip is not here any more. Upload it again."))
+    if is_full(error):
+        return DiskFull(
+            N_("There is no room left on the disk. What was taken is kept; make room and upload the zip for the rest.")
+        )
     log.exception("The import %d broke off", row.pk)
     return TrainingError(
         N_("The reading broke off (%(error)s). What was taken is kept; upload the zip again for the rest."),

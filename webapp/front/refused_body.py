@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from training.disk import disk_full
 from training.messages import N_
 from webapp.front.body_limits import ANYWHERE, body_limit
 from webapp.front.requests import REFUSAL, Refusal
@@ -18,7 +19,7 @@ ANSWERS: dict[Refusal, tuple[int, str]] = {
     Refusal.NO_LENGTH: (411, N_("The request does not say how long it is. Send it again with a Content-Length.")),
     Refusal.NOT_STAFF: (403, N_("Only staff may send so much. Sign in first, then send it again.")),
     Refusal.DATABASE_AWAY: (503, N_("The database is away or busy. Try again in a moment.")),
-    Refusal.NO_ROOM: (507, N_("There is no room left on the disk. Ask whoever runs this site to make some.")),
+    Refusal.NO_ROOM: (507, disk_full().template),
 }
 RETRY_SECONDS = 10
 

@@ -1,0 +1,62 @@
+"""What a person reads when the disk is full: a sentence and 507, in place of a bare 500."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from training.disk import disk_full, is_full
+from webapp import middleware
+
+Handler = Callable[[HttpRequest], HttpResponse]
+INSUFFICIENT_STORAGE = 507
+
+log = logging.getLogger(__name__)
+
+
+class FullDisk:
+    """Middleware: answers where a view met a full disk. It stands below DatabaseAway, which would call it an outage."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return refused(request, error) if is_full(error) else None
+
+
+def handle_500(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, for what other middleware meets: uploads come to the disk while CSRF looks for its token."""
+    error = sys.exc_info()[1]
+    return refused(request, error) if error and is_full(error) else middleware.handle_500(request)
+
+
+def refused(request: HttpRequest, error: BaseException) -> HttpResponse:
+    """The answer, made without a session or a row: these may have no room either."""
+    _give_back_room(request)
+    log.error("No room on the disk for %s %s: %s", request.method, request.path, error)
+    sentence = str(disk_full())
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": sentence}, status=INSUFFICIENT_STORAGE)
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse({"errors": [sentence]}, status=INSUFFICIENT_STORAGE)
+    template = "_fragment_alone.html" if "HX-Request" in request.headers else "507.html"
+    page = render_to_string(template, {"sentence": sentence, "title": _("The disk is full")})
+    return HttpResponse(page, status=INSUFFICIENT_STORAGE)
+
+
+def _give_back_room(request: HttpRequest) -> None:
+    """Remove what came of an upload before the disk was full; it would stay until Python collects its garbage."""
+    for handler in request.upload_handlers:
+        with suppress(OSError):  # there was no room for its last bytes
+            file = getattr(handler, "file", None)
+            if file is not None:
+                file.close()
