@@ -84,6 +84,7 @@ def test_nor_is_what_asks_a_visitor_to_sign_in(client: Client, address: str) -> 
     assert "no-store" in get(client, address)["Cache-Control"]
 
 
+@pytest.mark.usefixtures("_counting")
 def test_the_answer_that_signs_in_is_not_kept(client: Client, staff: Any) -> None:
     answer = client.post("/login/", {"username": "staff", "password": "a long password"})
 
