@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 from django.test import Client
 
 from tests.disks import fill, mounted
@@ -108,15 +110,11 @@ def test_an_import_that_fills_the_disk_keeps_what_it_took(
     assert list((store / "incoming").iterdir()) == []
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL's disk is not ours to fill")
-def test_a_full_database_is_known_as_such() -> None:
-    with connection.cursor() as cursor:
-        pages = cursor.execute("PRAGMA page_count").fetchone()[0]
-        cursor.execute(f"PRAGMA max_page_count = {pages}")
-        try:
-            with pytest.raises(Exception) as caught:
-                cursor.execute("CREATE TABLE large AS SELECT zeroblob(10000000)")
-        finally:
-            cursor.execute("PRAGMA max_page_count = 4294967294")
+def test_a_full_database_is_known_as_such(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "small.sqlite3")) as small, pytest.raises(sqlite3.Error) as caught:
+        small.execute("PRAGMA max_page_count = 2")
+        small.execute("CREATE TABLE large AS SELECT zeroblob(10000000)")
 
     assert is_full(caught.value)
+    assert is_full(psycopg.errors.DiskFull())
+    assert not is_full(sqlite3.OperationalError("database is locked"))
