@@ -111,9 +111,10 @@ def test_an_import_that_fills_the_disk_keeps_what_it_took(
 
 
 def test_a_full_database_is_known_as_such(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "small.sqlite3")) as small, pytest.raises(sqlite3.Error) as caught:
+    with closing(sqlite3.connect(tmp_path / "small.sqlite3")) as small:
         small.execute("PRAGMA max_page_count = 2")
-        small.execute("CREATE TABLE large AS SELECT zeroblob(10000000)")
+        with pytest.raises(sqlite3.Error) as caught:
+            small.execute("CREATE TABLE large AS SELECT zeroblob(10000000)")
 
     assert is_full(caught.value)
     assert is_full(psycopg.errors.DiskFull())
