@@ -35,14 +35,14 @@ def environment(data_dir: Path, database_url: str) -> dict[str, str]:
     """What a user's shell would have: nothing of the test run's own settings."""
     mine = ("DISCERN_TESTS", SHARED, "DJANGO_SETTINGS_MODULE", "DATABASE_URL", "DATA_DIR")
     env = {name: value for name, value in os.environ.items() if name not in mine}
-    env |= {"DATA_DIR": str(data_dir), "PORT": str(_free_port()), "PYTHONUNBUFFERED": "1"}
+    env |= {"DATA_DIR": str(data_dir), "PORT": str(free_port()), "PYTHONUNBUFFERED": "1"}
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     if database_url:
         env["DATABASE_URL"] = database_url
     return env
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

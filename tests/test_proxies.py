@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.processes import wait_until
-from tests.site import ROOT
+from tests.site import ROOT, free_port
 
 EXAMPLES = ROOT / "docs" / "proxy"
 NAME = "discern.example"
@@ -79,12 +79,6 @@ class Named(HTTPSConnection):
     def connect(self) -> None:
         plain = socket.create_connection((self.host, self.port), self.timeout)
         self.sock = self._context.wrap_socket(plain, server_hostname=NAME)  # type: ignore[attr-defined]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

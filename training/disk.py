@@ -12,12 +12,17 @@ SQLITE_SAYS = "database or disk is full"
 POSTGRES_DISK_FULL = "53100"  # SQLSTATE
 
 
+def has_no_room(error: BaseException) -> bool:
+    """Whether the error is a file's that found no room."""
+    return isinstance(error, OSError) and error.errno in NUMBERS
+
+
 def is_full(error: BaseException | None) -> bool:
     """Whether an error, or one that led to it, is a disk without room: of a file, of SQLite or of PostgreSQL."""
     seen = set[int]()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in NUMBERS:
+        if has_no_room(error):
             return True
         if SQLITE_SAYS in str(error) or getattr(error, "sqlstate", None) == POSTGRES_DISK_FULL:
             return True

@@ -13,9 +13,9 @@ from training.errors import NotComparable, StillInUse, TooManyLargePictures
 from training.messages import UserFacingError
 from training.models import Recognizer
 from webapp.errors import NoPicture, TooLarge
+from webapp.front.body_limits import PICTURE
 from webapp.operations.prometheus import count_answer, count_refusal
 
-MAX_REQUEST_BYTES = MAX_UPLOAD_BYTES + 100_000  # the form around the picture
 STATUSES = {
     TooLarge: 413,
     NoVersion: 409,
@@ -50,7 +50,7 @@ def _answer(recognizer: Recognizer, upload: UploadedFile | None) -> Answer:
     return engine.classify(recognizer, upload.read())
 
 
-def is_oversized(request: HttpRequest, limit: int = MAX_REQUEST_BYTES) -> bool:
+def is_oversized(request: HttpRequest, limit: int = PICTURE.max_bytes) -> bool:
     """Nothing we accept makes a request of so many bytes; asked before the body is read."""
     return int(request.headers.get("Content-Length") or 0) > limit
 
@@ -61,6 +61,7 @@ def status_of(error: UserFacingError) -> int:
 
 
 def with_retry(response: HttpResponse) -> HttpResponse:
-    """The response to somebody who may well be answered soon."""
-    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    """The response; whoever was refused for the moment alone is told when to come again."""
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response

@@ -336,8 +336,7 @@ def delete_version(request: HttpRequest, slug: str, number: int) -> Any:
 # --- refusals
 @api.exception_handler(UserFacingError)
 def refuse(request: HttpRequest, error: UserFacingError) -> HttpResponse:
-    response = _refusal(request, str(error), status_of(error))
-    return with_retry(response) if response.status_code == 503 else response
+    return with_retry(_refusal(request, str(error), status_of(error)))
 
 
 @api.exception_handler(ValidationError)

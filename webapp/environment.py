@@ -106,6 +106,11 @@ def chosen_data_dir() -> Path:
     return Path(os.environ.get("DATA_DIR") or BASE_DIR / "var").resolve()
 
 
+def chosen_address() -> tuple[str, str]:
+    """HOST and PORT, where the site listens."""
+    return os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
+
+
 def sqlite_files(database: dict[str, Any]) -> list[Path]:
     """The files of an SQLite database that may be there; none for a server's."""
     if not database["ENGINE"].endswith("sqlite3"):

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from training.disk import disk_full, is_full
 from webapp import middleware
+from webapp.refusals import refusal
 
 Handler = Callable[[HttpRequest], HttpResponse]
 INSUFFICIENT_STORAGE = 507
@@ -44,13 +45,12 @@ def refused(request: HttpRequest, error: BaseException) -> HttpResponse:
     _give_back_room(request)
     log.error("No room on the disk for %s %s: %s", request.method, request.path, error)
     sentence = str(disk_full())
-    if request.path.startswith("/api/"):
-        return JsonResponse({"detail": sentence}, status=INSUFFICIENT_STORAGE)
-    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
-        return JsonResponse({"errors": [sentence]}, status=INSUFFICIENT_STORAGE)
-    template = "_fragment_alone.html" if "HX-Request" in request.headers else "507.html"
-    page = render_to_string(template, {"sentence": sentence, "title": _("The disk is full")})
-    return HttpResponse(page, status=INSUFFICIENT_STORAGE)
+
+    def page() -> str:
+        template = "_fragment_alone.html" if "HX-Request" in request.headers else "507.html"
+        return render_to_string(template, {"sentence": sentence, "title": _("The disk is full")})
+
+    return refusal(request, INSUFFICIENT_STORAGE, sentence, page)
 
 
 def _give_back_room(request: HttpRequest) -> None:

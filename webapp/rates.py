@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from limits import RateLimitItem
 
@@ -20,6 +20,7 @@ from webapp.counters import spend
 from webapp.errors import Refused
 from webapp.operations.access import is_local
 from webapp.operations.prometheus import count_turned_away
+from webapp.refusals import refusal
 from webapp.trusted_proxies import Handler, names_proxies, network_of
 
 TOO_MANY = {
@@ -106,11 +107,8 @@ def answer(request: HttpRequest, error: Refused) -> HttpResponse:
     count_turned_away(error.kind, error.by)
     floods.remember(request, error)
     headers = {"Retry-After": str(error.retry_after), "Cache-Control": "no-store"}
-    if request.path.startswith("/api/"):
-        return JsonResponse({"detail": str(error)}, status=error.status, headers=headers)
-    wanted = request.get_preferred_type(["text/html", "application/json"])
-    if wanted == "application/json":  # static/js/upload.js
-        return JsonResponse({"errors": [str(error)]}, status=error.status, headers=headers)
-    template = "accounts/locked.html" if error.kind == "logins" else "refused.html"
-    page = render_to_string(template, {"what": say(error.what), "error": error}, request)
-    return HttpResponse(page, status=error.status, headers=headers)
+
+    def page() -> str:
+        return render_to_string("refused.html", {"what": say(error.what), "error": error}, request)
+
+    return refusal(request, error.status, str(error), page, headers)

@@ -37,12 +37,13 @@ def main() -> None:
     from waitress.server import MultiSocketServer
     from waitress.task import ThreadedTaskDispatcher
 
+    from webapp.environment import chosen_address
     from webapp.front.connections import Front
     from webapp.front.permits import Permits
 
     tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)  # where bodies lie until they are whole
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # more requests than threads is nothing to report
-    host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
+    host, port = chosen_address()
     adjustments = adjusted(host, port)
     dispatcher, sockets, permits = ThreadedTaskDispatcher(), dict[int, Any](), Permits()
     dispatcher.set_thread_count(threads)

@@ -21,6 +21,7 @@ from webapp.environment import (
     OWNERS_ONLY,
     Environment,
     WrongStart,
+    chosen_address,
     chosen_data_dir,
     chosen_database,
     sqlite_files,
@@ -29,8 +30,6 @@ from webapp.operations.embedded_redis import RedisRuns, check_none_runs
 from webapp.operations.locks import AlreadyHeld, check_free, hold
 from webapp.operations.logs import FORMATS, logging_config
 from webapp.start_checks import check_clock, check_data_dir, check_port, site_lock
-
-HOST, PORT = "127.0.0.1", "8000"
 
 log = logging.getLogger("webapp.start")
 
@@ -68,7 +67,7 @@ def take_lock() -> int:
     """
     data_dir = chosen_data_dir()
     database = sqlite_files(chosen_database(Env(), data_dir))
-    host, port = os.environ.get("HOST") or HOST, os.environ.get("PORT") or PORT
+    host, port = chosen_address()
     lock = site_lock(data_dir, database, os.environ.get("REDIS_URL", ""))
     check_data_dir(data_dir, database)
     check_clock(data_dir, database)

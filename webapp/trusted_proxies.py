@@ -33,8 +33,9 @@ class TrustedProxies:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         meta = request.META
         peer = parsed(meta.get("REMOTE_ADDR", ""))
-        meta[IS_FORWARDED] = is_trusted(peer) or any(name in meta for name in SIGNS_OF_A_PROXY)
-        if is_trusted(peer):
+        speaks_for_others = is_trusted(peer)
+        meta[IS_FORWARDED] = speaks_for_others or any(name in meta for name in SIGNS_OF_A_PROXY)
+        if speaks_for_others:
             _believe(request, peer)
         else:
             self._warn_once(request)

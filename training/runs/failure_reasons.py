@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 
 from django.conf import settings
 
+from training.disk import has_no_room
 from training.errors import TrainerDied, TrainingError
 from training.messages import N_, UserFacingError
 
@@ -64,7 +64,7 @@ def explain(error: BaseException, batch_size: int) -> UserFacingError:
             size=batch_size,
             half=max(1, batch_size // 2),
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and has_no_room(error):
         return TrainingError(
             N_("No space left on the disk (%(file)s). Free some and let the run go on, or start it again."),
             file=str(error.filename or settings.DATA_DIR),

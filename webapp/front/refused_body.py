@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from training.disk import disk_full
 from training.messages import N_
 from webapp.front.body_limits import ANYWHERE, body_limit
 from webapp.front.requests import REFUSAL, Refusal
+from webapp.refusals import refusal
 
 Handler = Callable[[HttpRequest], HttpResponse]
 ANSWERS: dict[Refusal, tuple[int, str]] = {
@@ -31,22 +32,18 @@ class RefusedBody:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        refusal = request.META.get(REFUSAL)
+        why = request.META.get(REFUSAL)
+        return self.get_response(request) if why is None else self._answer(request, why)
+
+    def _answer(self, request: HttpRequest, why: Refusal) -> HttpResponse:
         limit = body_limit(request.path)
-        if refusal is None or (refusal is Refusal.TOO_LARGE and limit is not ANYWHERE):  # those have a page for it
+        if why is Refusal.TOO_LARGE and limit is not ANYWHERE:  # those addresses have a page for it
             return self.get_response(request)
-        status, template = ANSWERS[refusal]
-        return refused(request, status, _(template) % {"limit": limit.max_bytes / 1e6})
+        status, template = ANSWERS[why]
+        sentence = _(template) % {"limit": limit.max_bytes / 1e6}
+        headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
 
+        def page() -> str:
+            return render_to_string("refused.html", {"what": _("This was not taken"), "error": sentence}, request)
 
-def refused(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
-    """A refusal in the form in which the request was made."""
-    if request.path.startswith("/api/"):
-        response: HttpResponse = JsonResponse({"detail": sentence}, status=status)
-    elif request.get_preferred_type(["text/html", "application/json"]) == "application/json":
-        response = JsonResponse({"errors": [sentence]}, status=status)
-    else:
-        response = render(request, "refused.html", {"what": _("This was not taken"), "error": sentence}, status=status)
-    if status == 503:
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
-    return response
+        return refusal(request, status, sentence, page, headers)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-import errno
 from typing import Any
 
 from waitress.parser import HTTPRequestParser
 
+from training.disk import has_no_room
 from webapp.front.body_limits import ANYWHERE, body_limit
 
 REFUSAL = "discern.refusal"  # the key of a request's WSGI environment that says why its body was not received
@@ -36,7 +36,7 @@ class FrontRequest(HTTPRequestParser):
         try:
             taken = int(super().received(data))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not has_no_room(error):
                 raise
             self.refuse(Refusal.NO_ROOM)
             return len(data)

@@ -91,8 +91,7 @@ def check_none_runs(data_dir: Path) -> None:
         check_free(lock_path(data_dir))
     except AlreadyHeld as error:
         raise RedisRuns(data_dir, error) from error
-    if _answers(socket_path(data_dir)):
-        raise RedisRuns(data_dir, f"it answers at {socket_path(data_dir)}")
+    _check_nobody_answers(data_dir)
 
 
 def become_server(data_dir: Path) -> NoReturn:
@@ -102,9 +101,14 @@ def become_server(data_dir: Path) -> NoReturn:
         hold(lock_path(data_dir), address=str(socket_path(data_dir)))
     except AlreadyHeld as error:
         raise RedisRuns(data_dir, error) from error
-    if _answers(socket_path(data_dir)):
-        raise RedisRuns(data_dir, f"it answers at {socket_path(data_dir)}")
+    _check_nobody_answers(data_dir)
     os.execv(command[0], command)  # noqa: S606  our own server
+
+
+def _check_nobody_answers(data_dir: Path) -> None:
+    path = socket_path(data_dir)
+    if _answers(path):
+        raise RedisRuns(data_dir, f"it answers at {path}")
 
 
 def _answers(path: Path) -> bool:

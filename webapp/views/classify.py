@@ -82,8 +82,7 @@ def _page(
         "max_bytes": MAX_UPLOAD_BYTES,
         "too_large": TooLarge(),
     }
-    response = render(request, template, context, status=status_of(error) if error else 200)
-    return with_retry(response) if response.status_code == 503 else response
+    return with_retry(render(request, template, context, status=status_of(error) if error else 200))
 
 
 def _named(recognizer: Recognizer, labels: list[str]) -> str:

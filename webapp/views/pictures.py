@@ -15,7 +15,6 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from training import storage
-from training.data.archives import MAX_ARCHIVE_BYTES
 from training.data.members import ReportLine
 from training.library.intake import add_pictures
 from training.models import Picture, PictureImport, Recognizer
@@ -23,6 +22,7 @@ from training.models.pictures import reported
 from webapp.answering import is_oversized
 from webapp.forms.looks import sentences
 from webapp.forms.pictures import ArchiveForm, FilesForm, too_large, upload_forms
+from webapp.front.body_limits import ARCHIVE
 from webapp.guards import StaffRequest, staff_required
 from webapp.headers import kept_privately
 from webapp.presenters.next_step import is_trainable
@@ -30,7 +30,6 @@ from webapp.rates import counted
 
 PICTURES_A_PAGE = 60
 LINES_A_PAGE = 100
-MAX_REQUEST_BYTES = MAX_ARCHIVE_BYTES + 1_000_000  # the form around the zip
 
 
 # --- in
@@ -40,7 +39,7 @@ MAX_REQUEST_BYTES = MAX_ARCHIVE_BYTES + 1_000_000  # the form around the zip
 @counted("uploads")
 def upload(request: StaffRequest, slug: str) -> HttpResponse:
     recognizer = get_object_or_404(Recognizer, slug=slug)
-    if is_oversized(request, MAX_REQUEST_BYTES):
+    if is_oversized(request, ARCHIVE.max_bytes):
         return _refused(request, recognizer, too_large().messages)
     return _take(request, recognizer)
 

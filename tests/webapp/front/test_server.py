@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import wait_until
-from tests.site import ROOT, environment
+from tests.site import ROOT, environment, free_port
 
 COMMANDS = {
     "now": [sys.executable, "-m", "webapp.server"],
@@ -103,15 +103,8 @@ def test_a_taken_port_is_a_sentence(web: Web, migrated: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_it_serves_and_ends_when_asked(command: list[str], migrated: dict[str, str], free_port: int) -> None:
-    for web in started(command, {**migrated, "PORT": str(free_port)}):
+def test_it_serves_and_ends_when_asked(command: list[str], migrated: dict[str, str]) -> None:
+    for web in started(command, {**migrated, "PORT": str(free_port())}):
         assert b"-m\0webapp.server" in Path(f"/proc/{web.process.pid}/cmdline").read_bytes()
         web.process.send_signal(signal.SIGTERM)
         assert web.process.wait(20) == 0
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.processes import wait_until
+from tests.site import free_port
 
 ROOT = Path(__file__).parents[3]
 LOGS = """
@@ -136,9 +136,7 @@ def test_a_plain_traceback_is_indented(environment: dict[str, str]) -> None:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

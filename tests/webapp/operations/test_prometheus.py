@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.types import PictureBytes
 from tests.webapp.uploads import upload
 from training.models import ModelVersion, Recognizer, TrainingRun, Worker
-from webapp.answering import MAX_REQUEST_BYTES
+from webapp.front.body_limits import PICTURE
 
 NOT_FROM_HERE = {"X-Forwarded-For": "203.0.113.9"}
 CLASSIFY = "/api/v1/recognizers/shapes/classify"
@@ -108,7 +108,7 @@ def test_an_answer_is_counted_with_its_time(
     [
         (lambda: {"file": upload(b"hello")}, "UnreadablePicture"),
         (lambda: {"file": upload(b"x" * 10_000_001)}, "TooLarge"),
-        (lambda: {"file": upload(b"x" * (MAX_REQUEST_BYTES + 1))}, "TooLarge"),
+        (lambda: {"file": upload(b"x" * (PICTURE.max_bytes + 1))}, "TooLarge"),
         (lambda: {}, "NoPicture"),
     ],
 )
