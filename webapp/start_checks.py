@@ -38,7 +38,8 @@ def check_port(host: str, port: str) -> None:
     """Whether the site can listen there; nothing listens when this returns. Raises: WrongStart."""
     number = _port_number(port)
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
+        bare = host.strip("[]")  # as IPv6 stands in an address of the web
+        family, kind, protocol, _, address = socket.getaddrinfo(bare, number, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does; a listener still refuses
             probe.bind(address)

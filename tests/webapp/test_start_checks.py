@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks import mounted
+from tests.site import free_port
 from webapp.environment import WrongStart
 from webapp.start_checks import check_clock, check_data_dir, check_port, site_lock
 
@@ -35,6 +36,16 @@ def test_a_port_that_is_taken_is_refused_with_another_to_take(listener: int) -> 
 def test_a_port_that_is_no_number_of_one_is_named(port: str) -> None:
     with pytest.raises(WrongStart, match=f"PORT is '{port}'; expected a number from 1 to 65535"):
         check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "::1", "[::1]", "[::]"])  # noqa: S104
+def test_a_free_port_of_this_machine_is_taken_in_every_spelling(host: str) -> None:
+    port = free_port()
+
+    check_port(host, str(port))
+
+    with socket.socket() as server:  # nothing listens there
+        assert server.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
