@@ -23,6 +23,7 @@ os.environ.setdefault(SHARED, os.environ["DISCERN_TESTS"])
 from webapp.settings import *  # noqa: E402, F403
 
 STATIC_ROOT = shared("static")
+WHITENOISE_AUTOREFRESH = True  # else each new client begins by reading the folder
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # A database of this test run's own; SQLite's in a file, so that the processes a test starts see the same rows.
