@@ -38,13 +38,26 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def env(tmp_path: Path, prepared: Path) -> dict[str, str]:
-    shutil.copytree(prepared, tmp_path / "site")
-    (tmp_path / "Procfile").write_text(PROCFILE)
-    env = environment(tmp_path / "site", "") | {"PROCFILE": str(tmp_path / "Procfile")}
+def environment_below(folder: Path, prepared: Path) -> dict[str, str]:
+    shutil.copytree(prepared, folder / "site")
+    (folder / "Procfile").write_text(PROCFILE)
+    env = environment(folder / "site", "") | {"PROCFILE": str(folder / "Procfile")}
     env.pop("REDIS_URL", None)
     return env
+
+
+@pytest.fixture
+def env(tmp_path: Path, prepared: Path) -> dict[str, str]:
+    return environment_below(tmp_path, prepared)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Site]:
+    """A site that runs, for those tests that leave it as it is."""
+    env = environment_below(tmp_path_factory.mktemp("running"), prepared)
+    site = Site(env)
+    with running(env) as site.processes:
+        yield site
 
 
 def start(env: dict[str, str], **changed: str) -> subprocess.CompletedProcess[str]:
@@ -76,16 +89,15 @@ def refused(env: dict[str, str], **changed: str) -> str:
     return done.stderr
 
 
-def test_a_second_site_is_refused_and_the_first_notices_nothing(env: dict[str, str], tmp_path: Path) -> None:
-    with running(env) as first:
-        before = {pid: command for pid, command in Site(env)._ours() if "webapp.start" not in command}
+def test_a_second_site_is_refused_and_the_first_notices_nothing(site: Site) -> None:
+    before = dict(site._ours())
 
-        said = refused(env, PORT=str(int(env["PORT"]) - 1))
+    said = refused(site.env, PORT=str(int(site.env["PORT"]) - 1))
 
-        assert f"A site runs on {tmp_path / 'site'} already: process {first.pid} on" in said
-        assert f"at http://127.0.0.1:{env['PORT']}/" in said
-        assert dict(Site(env)._ours()) == before
-        assert Site(env).output.read_text().count("started (pid=") == 2
+    assert f"A site runs on {site.data_dir} already: process {site.processes.pid} on" in said
+    assert f"at http://127.0.0.1:{site.env['PORT']}/" in said
+    assert dict(site._ours()) == before
+    assert site.output.read_text().count("started (pid=") == 2
 
 
 def test_a_killed_site_leaves_nothing_that_stops_the_next(env: dict[str, str]) -> None:
@@ -118,26 +130,24 @@ def test_while_processes_of_a_site_live_whose_head_was_killed_it_counts_as_runni
     assert "already" in said
 
 
-def test_a_redis_that_is_killed_gets_its_lock_again_and_nobody_else_meanwhile(env: dict[str, str]) -> None:
-    site = Site(env)
-    with running(env):
-        for _ in range(2):
-            (redis,) = site.pids("redis")
-            with pytest.raises(subprocess.CalledProcessError):
-                site.manage("redis")
-            site.kill("redis")
+def test_a_redis_that_is_killed_gets_its_lock_again_and_nobody_else_meanwhile(site: Site) -> None:
+    for _ in range(2):
+        (redis,) = site.pids("redis")
+        with pytest.raises(subprocess.CalledProcessError):
+            site.manage("redis")
+        site.kill("redis")
 
-            assert wait_until(lambda: site.pids("redis") not in ([], [redis]))  # noqa: B023  called at once
+        assert wait_until(lambda: site.pids("redis") not in ([], [redis]))  # noqa: B023  called at once
 
 
-def test_commands_go_on_beside_a_running_site(env: dict[str, str], tmp_path: Path) -> None:
-    site = Site(env)
-    with running(env):
-        site.manage("first_start", "--no-starter")
-        site.manage("clean_up")
-        site.manage("backup", str(tmp_path / "backup"))
+def test_commands_go_on_beside_a_running_site_and_write_for_its_owner_alone(site: Site, tmp_path: Path) -> None:
+    site.manage("first_start", "--no-starter")
+    site.manage("clean_up")
+    site.manage("backup", str(tmp_path / "backup"))
 
     assert (tmp_path / "backup" / "SHA256SUMS").exists()
+    assert readable_by_others(tmp_path / "backup") == []
+    assert readable_by_others(site.data_dir) == []
 
 
 @pytest.mark.parametrize(
@@ -173,9 +183,8 @@ def test_a_wrong_value_is_a_sentence_in_every_command(env: dict[str, str]) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="only root is warned of")
-def test_root_is_warned_of_once(env: dict[str, str]) -> None:
-    with running(env):
-        said = Site(env).output.read_text()
+def test_root_is_warned_of_once(site: Site) -> None:
+    said = site.output.read_text()
 
     assert said.count("root") == 1
     assert "WARNING webapp.start: The site runs as root" in said
@@ -187,14 +196,6 @@ def readable_by_others(folder: Path) -> list[str]:
         for path in [folder, *folder.rglob("*")]
         if path.lstat().st_mode & 0o077 and not path.is_symlink()
     ]
-
-
-def test_what_a_start_and_a_backup_write_is_the_owners_alone(env: dict[str, str], tmp_path: Path) -> None:
-    with running(env):
-        Site(env).manage("backup", str(tmp_path / "backup"))
-
-        assert readable_by_others(tmp_path / "site") == []
-        assert readable_by_others(tmp_path / "backup") == []
 
 
 def test_an_installation_that_others_could_read_is_closed_at_the_next_start(env: dict[str, str]) -> None:
