@@ -31,6 +31,7 @@ from PIL import Image
 from benchmarks.first_answer import megabytes
 
 T = TypeVar("T")
+LISTENING = "0A"  # the state of a socket in /proc/net/tcp
 BOUNDARY = "discern-benchmark"
 MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
@@ -277,13 +278,15 @@ def in_parallel(action: Callable[[T], object], items: Sequence[T], threads: int 
         list(pool.map(action, items))
 
 
-def web_process() -> int:
-    """The process of this machine that answers requests."""
-    for folder in Path("/proc").glob("[0-9]*"):
+def listening_at(port: int) -> int:
+    """The process of this machine that answers at a port."""
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    held = {f"socket:[{line[9]}]" for line in sockets if line[3] == LISTENING and line[1].endswith(f":{port:04X}")}
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
-            if b"webapp.server" in (folder / "cmdline").read_bytes():
-                return int(folder.name)
-    raise SystemExit("No process of this machine is `python -m webapp.server`: start the site with `make run`.")
+            if str(descriptor.readlink()) in held:
+                return int(descriptor.parts[2])
+    raise SystemExit(f"No process of yours listens at port {port}: start the site with `make run`.")
 
 
 def main() -> None:
@@ -297,7 +300,8 @@ def main() -> None:
     chosen = parser.parse_args()
     at = urlsplit(chosen.address)
     picture = chosen.picture.read_bytes()
-    site = Site(at.hostname or "", at.port or 80, chosen.data_dir, chosen.slug, picture, web_process())
+    port = at.port or 80
+    site = Site(at.hostname or "", port, chosen.data_dir, chosen.slug, picture, listening_at(port))
     for name in chosen.only:
         with watched(site) as seen:
             answers = ATTACKS[name](site, chosen.seconds)
