@@ -7,7 +7,9 @@ import warnings
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.concurrency.thread import TaskPool
 from celery.exceptions import SecurityWarning
+from celery.worker.state import active_requests
 
 warnings.simplefilter("ignore", SecurityWarning)  # of root; webapp/start.py says it once, for the whole site
 
@@ -32,4 +34,29 @@ class LookAround(bootsteps.StartStopStep):
             return
 
 
+class LookWhenIdle(bootsteps.StartStopStep):
+    """An idle worker finds what waits, broker or none. It is a step of the worker: the consumer waits for a broker.
+
+    The pool has as many threads as the worker may do things at once; what is handed to it stands in line with messages,
+    and ends with a shutdown as they do.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def include_if(self, parent: Any) -> bool:
+        return issubclass(parent.pool_cls, TaskPool)  # the Procfile's; others take work from their own thread alone
+
+    def create(self, parent: Any) -> Any:
+        from training.runs.idle import IdleLooks
+
+        return IdleLooks(
+            parent.hostname,
+            frozenset(parent.app.amqp.queues.consume_from),
+            num_threads=parent.concurrency,
+            num_busy=lambda: len(active_requests),
+            hand_over=lambda do: parent.pool.apply_async(do, callback=bool),  # a pool calls back with what came of it
+        )
+
+
 app.steps["consumer"].add(LookAround)
+app.steps["worker"].add(LookWhenIdle)

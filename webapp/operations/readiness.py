@@ -167,7 +167,7 @@ checks = {
     "database": Check(write_database, fresh_seconds=1),
     "storage": Check(keep_file, fresh_seconds=5),
     "versions": Check(ask_versions, fresh_seconds=5),
-    "redis": Check(ping_redis, fresh_seconds=1, is_dispensable=True),  # only training and signing in wait
+    "redis": Check(ping_redis, fresh_seconds=1, is_dispensable=True),  # only signing in waits
 }
 
 
