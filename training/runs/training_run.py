@@ -14,10 +14,12 @@ from training.artifacts.files import sha256_of
 from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME, Artifact
 from training.data.manifest import Manifest
+from training.data.pixel_cache import pixel_file
+from training.disk import check_room
 from training.environment import environment_of
 from training.errors import BrokenArtifact, TrialPruned
 from training.library.manifests import manifest_of_run
-from training.messages import UserFacingError
+from training.messages import N_, UserFacingError
 from training.models import ModelVersion, TrainingRun
 from training.outages import outlasting
 from training.runs.requests import usual_pictures
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from training.evaluation.epochs import EpochResult
 
 PIXEL_CACHE = "cache/pixels"  # working folder in which decoded pictures are kept from run to run
+
+GO_ON_LATER = N_("%(room)s Make room, then let the run go on from what it has kept, or start it again.")
 
 log = logging.getLogger("training")
 
@@ -47,6 +51,7 @@ class RowReport:
 
     def stage(self, stage: str) -> None:
         self.part(stage)
+        check_room(GO_ON_LATER)
         outlasting(lambda: self.run.write(state=stage))
 
     def part(self, name: str) -> None:
@@ -73,6 +78,7 @@ class RowReport:
             lambda: self.run.record_checkpoint(epoch=epoch, step=step, file=file, sha256=sha256, num_bytes=num_bytes)
         ):
             storage.forget(outdated)
+        check_room(GO_ON_LATER)
 
 
 class TrialOver(Exception):
@@ -154,6 +160,7 @@ def _train(run: TrainingRun, manifest: Manifest, report: RowReport) -> Artifact:
     """From the newest checkpoint, where there is one."""
     checkpoint = outlasting(lambda: newest_checkpoint(run, manifest))
     outlasting(lambda: run.write(**_counts(manifest)))
+    check_room(GO_ON_LATER, _num_pixel_bytes(run, manifest))
 
     from training.trainer.train import train  # TensorFlow takes seconds, so what can be refused before it is
 
@@ -166,6 +173,14 @@ def _train(run: TrainingRun, manifest: Manifest, report: RowReport) -> Artifact:
         recognizer=run.recognizer.slug,
         resume_from=checkpoint,
     )
+
+
+def _num_pixel_bytes(run: TrainingRun, manifest: Manifest) -> int:
+    """How much room its decoded pictures take, unless an earlier run has left them."""
+    image_size = run.training_config.image_size
+    if pixel_file(manifest, image_size, storage.working_folder(PIXEL_CACHE)).exists():
+        return 0
+    return len(manifest.entries) * image_size**2 * 3
 
 
 def newest_checkpoint(run: TrainingRun, manifest: Manifest) -> Path | None:
