@@ -14,10 +14,11 @@ from training.artifacts.files import sha256_of
 from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME, Artifact
 from training.data.manifest import Manifest
-from training.data.pixel_cache import pixel_file
+from training.data.pixel_cache import pixel_cache, pixel_file
 from training.disk import check_room
 from training.environment import environment_of
 from training.errors import BrokenArtifact, TrialPruned
+from training.library.deleted_pictures import without_deleted
 from training.library.manifests import manifest_of_run
 from training.messages import N_, UserFacingError
 from training.models import ModelVersion, TrainingRun
@@ -110,7 +111,8 @@ def train_trial(run: TrainingRun) -> None:
     trial = begin_trial(run)
     state = TrainingRun.State.SUCCEEDED
     try:
-        _train(run, outlasting(lambda: manifest_of_run(run)), TrialReport(trial))
+        report = TrialReport(trial)
+        _train(run, prepared(run, report), report)
     except TrialOver:
         pass
     except TrialPruned as reason:
@@ -125,14 +127,30 @@ def train_run(run: TrainingRun) -> ModelVersion:
 
     Raises: UserFacingError with the sentence for the run's page.
     """
-    manifest = outlasting(lambda: manifest_of_run(run))
     report = RowReport(run)
-    if run.is_network_open:
-        report.part("choosing")
-        settle_network(run, manifest)
+    manifest = prepared(run, report)
     version = _keep(run, manifest, _train(run, manifest, report))
     run.forget_checkpoints()
     return version
+
+
+def prepared(run: TrainingRun, report: RowReport) -> Manifest:
+    """The pictures of a run, decoded, with its network settled; one that is deleted meanwhile is left out.
+
+    Raises: UserFacingError with the sentence for the run's page.
+    """
+    return without_deleted(run.recognizer, lambda: _prepare(run, report))
+
+
+def _prepare(run: TrainingRun, report: RowReport) -> Manifest:
+    manifest = outlasting(lambda: manifest_of_run(run))
+    if run.is_network_open:
+        report.part("choosing")
+        settle_network(run, manifest)
+    report.part("preparing")
+    check_room(GO_ON_LATER, _num_pixel_bytes(run, manifest))
+    pixel_cache(manifest, run.training_config.image_size, storage.working_folder(PIXEL_CACHE))
+    return manifest
 
 
 def settle_network(run: TrainingRun, manifest: Manifest) -> None:
@@ -160,7 +178,6 @@ def _train(run: TrainingRun, manifest: Manifest, report: RowReport) -> Artifact:
     """From the newest checkpoint, where there is one."""
     checkpoint = outlasting(lambda: newest_checkpoint(run, manifest))
     outlasting(lambda: run.write(**_counts(manifest)))
-    check_room(GO_ON_LATER, _num_pixel_bytes(run, manifest))
 
     from training.trainer.train import train  # TensorFlow takes seconds, so what can be refused before it is
 
