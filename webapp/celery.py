@@ -7,9 +7,7 @@ import warnings
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.concurrency.thread import TaskPool
 from celery.exceptions import SecurityWarning
-from celery.worker.state import active_requests
 
 warnings.simplefilter("ignore", SecurityWarning)  # of root; webapp/start.py says it once, for the whole site
 
@@ -44,9 +42,13 @@ class LookWhenIdle(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def include_if(self, parent: Any) -> bool:
+        from celery.concurrency.thread import TaskPool  # the web process does without a worker's modules
+
         return issubclass(parent.pool_cls, TaskPool)  # the Procfile's; others take work from their own thread alone
 
     def create(self, parent: Any) -> Any:
+        from celery.worker.state import active_requests
+
         from training.runs.idle import IdleLooks
 
         return IdleLooks(
