@@ -1,4 +1,4 @@
-"""Telling a worker that a row waits. The row is the truth: a nudge that gets lost costs half a minute, nothing else."""
+"""Telling a worker that a row waits. The row is the truth: a nudge that gets lost costs some seconds, nothing else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ READ_IMPORT = "training.read_import"
 CARRY_OUT_JOB = "training.carry_out_job"
 
 TRAIN = "train"  # the queue that makes a worker one that trains
+HOUSEKEEPING = "housekeeping"  # the clock's
 JOBS = "jobs"  # what a person waits for at a page; never behind a training
 IMPORTS = "imports"  # where a worker of their own reports; elsewhere the clock reads them, as all did once
 TRAIN_ON_GPU = "train-gpu"  # what waits for a GPU lies apart, so that no worker without one swallows its nudge
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def nudge(task: str, pk: int, *, to: str | None = None, expires: int | None = None) -> None:
-    """Send a task by name; where no broker answers, the reconciler finds the row later.
+    """Send a task by name; where no broker answers, a worker that is idle finds the row.
 
     A broker that is frozen lets each of its answers run into a timeout; whoever nudges waits for one second of that.
 
@@ -39,4 +40,4 @@ def _send(task: str, pk: int, to: str | None, expires: int | None) -> None:
     try:
         current_app.send_task(task, args=[pk], queue=to, expires=expires, retry=False)
     except Exception as error:  # kombu, redis and socket each have their own
-        log.warning("%s(%d) was not sent, the reconciler will find it: %s", task, pk, error)
+        log.warning("%s(%d) was not sent, an idle worker will find it: %s", task, pk, error)

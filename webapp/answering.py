@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.core.files.uploadedfile import UploadedFile
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
 from classifier.answer import Answer
 from classifier.engine import engine
 from classifier.errors import EngineUnavailable, NoVersion
 from training.data.images import MAX_UPLOAD_BYTES
+from training.disk import is_full
 from training.errors import NotComparable, StillInUse, TooManyLargePictures
 from training.messages import UserFacingError
 from training.models import Recognizer
@@ -26,6 +30,8 @@ STATUSES = {
 }
 RETRY_SECONDS = 5
 
+log = logging.getLogger(__name__)
+
 
 def answer_upload(recognizer: Recognizer, upload: UploadedFile | None, source: str) -> Answer:
     """Answer the picture from a form and keep the answer.
@@ -37,9 +43,19 @@ def answer_upload(recognizer: Recognizer, upload: UploadedFile | None, source: s
     except UserFacingError as error:
         count_refusal(error, source)
         raise
-    answer.record(source)
+    _record(answer, source)
     count_answer(recognizer, source, answer)
     return answer
+
+
+def _record(answer: Answer, source: str) -> None:
+    """Whoever asks gets the answer also where there is no room to keep it."""
+    try:
+        answer.record(source)
+    except DatabaseError as error:
+        if not is_full(error):
+            raise
+        log.error("No room on the disk to keep an answer: %s", error)
 
 
 def _answer(recognizer: Recognizer, upload: UploadedFile | None) -> Answer:

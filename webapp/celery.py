@@ -32,4 +32,33 @@ class LookAround(bootsteps.StartStopStep):
             return
 
 
+class LookWhenIdle(bootsteps.StartStopStep):
+    """An idle worker finds what waits, broker or none. It is a step of the worker: the consumer waits for a broker.
+
+    The pool has as many threads as the worker may do things at once; what is handed to it stands in line with messages,
+    and ends with a shutdown as they do.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def include_if(self, parent: Any) -> bool:
+        from celery.concurrency.thread import TaskPool  # the web process does without a worker's modules
+
+        return issubclass(parent.pool_cls, TaskPool)  # the Procfile's; others take work from their own thread alone
+
+    def create(self, parent: Any) -> Any:
+        from celery.worker.state import active_requests
+
+        from training.runs.idle import IdleLooks
+
+        return IdleLooks(
+            parent.hostname,
+            frozenset(parent.app.amqp.queues.consume_from),
+            num_threads=parent.concurrency,
+            num_busy=lambda: len(active_requests),
+            hand_over=lambda do: parent.pool.apply_async(do, callback=bool),  # a pool calls back with what came of it
+        )
+
+
 app.steps["consumer"].add(LookAround)
+app.steps["worker"].add(LookWhenIdle)

@@ -32,6 +32,7 @@ OWNERS_ONLY = 0o077  # the umask of every process: what is kept here is nobody e
 SECRETS = ("secret_key", "files", "imports", "redis", "static", "tmp")  # made readable for others by earlier releases
 ENGINES = ("openvino", "keras")
 UNIX_SOCKET = "unix"  # among TRUSTED_PROXIES: whoever comes through a Unix socket, which has no address
+UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 PERIODS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 # libpq's: a PostgreSQL whose machine was switched off is given up after 15 s; TCP itself would wait for a quarter hour.
 GONE_WITHOUT_A_WORD = {
@@ -68,6 +69,7 @@ class Environment:
     log_format: str
     metrics_token: str  # empty: only this machine and staff read the metrics
     keep_predictions_days: int  # 0: for ever
+    min_free_disk: int | None  # bytes; None: training/disk.py says how much, 0: the disk may be filled
     time_zone: str
 
     @classmethod
@@ -97,6 +99,7 @@ class Environment:
             log_format=_one_of("LOG_FORMAT", env.str("LOG_FORMAT", default="plain"), FORMATS),
             metrics_token=env.str("METRICS_TOKEN", default=""),
             keep_predictions_days=_days("KEEP_PREDICTIONS_DAYS", env.str("KEEP_PREDICTIONS_DAYS", default="0")),
+            min_free_disk=_num_bytes("MIN_FREE_DISK", os.environ.get("MIN_FREE_DISK")),
             time_zone=_time_zone(env.str("TIME_ZONE", default="UTC")),
         )
 
@@ -157,6 +160,16 @@ def _days(name: str, value: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", value):
         raise _wrong(name, value, "a whole number of days up to 99999, 0 for ever")
     return int(value)
+
+
+def _num_bytes(name: str, value: str | None) -> int | None:
+    """`500 MB`; None where it is not set, 0 where it is empty."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(kB|MB|GB|TB|)", value.strip() or "0")
+    if not found:
+        raise _wrong(name, value, "bytes with a unit, such as 500 MB or 2.5 GB, 0 for none")
+    return int(float(found[1]) * UNITS[found[2]])
 
 
 def _url(name: str, value: str, schemes: tuple[str, ...]) -> str:

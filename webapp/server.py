@@ -17,12 +17,13 @@ from typing import Any, NoReturn
 
 from waitress.adjustments import Adjustments
 
+from webapp.front.body_limits import IN_MEMORY_BYTES
+
 threads = 12  # webapp/middleware.py keeps some of them free of whoever waits for the database
 loglevel = "warning"  # of a gunicorn that reads this; see on_starting()
 MOST_CONNECTIONS = 1000
 FILES_BESIDE = 200  # descriptors for what is no connection
 LOOK_AROUND_SECONDS = 1  # between looks at who is too slow
-IN_MEMORY_BYTES = 100_000  # of a body; a longer one lies in DATA_DIR/tmp until it is answered
 HEADER_BYTES = 32_000
 
 log = logging.getLogger(__name__)

@@ -7,25 +7,28 @@ import signal
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
 from django.db import connection
 
-from tests.faults.campaign import IS_FULL, record, rounds
+from tests.drawings import draw, encoded, zipped
+from tests.faults.campaign import IS_FULL, record
 from tests.faults.conftest import LONGER, SHORT, deliver
 from tests.processes import wait_until
 from tests.site import Site
 from tests.types import PictureBytes
-from training.models import ModelVersion, Recognizer, TrainingRun
+from training.models import ModelVersion, PictureImport, Recognizer, TrainingRun
+from webapp.operations.embedded_redis import socket_path
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("_real_processes")]
 
 State = TrainingRun.State
 
 
-def is_ended(run: TrainingRun) -> bool:
+def is_ended(run: TrainingRun | PictureImport) -> bool:
     run.refresh_from_db()
     return run.has_ended
 
@@ -96,49 +99,78 @@ def ask_for_a_run(visitor: Visitor) -> TrainingRun:
     visitor.get("/manage/shapes/train/")
     settings = {
         name: ",".join(map(str, value)) if isinstance(value, tuple | list) and name != "augmentation" else value
-        for name, value in SHORT.to_dict().items()
+        for name, value in replace(SHORT, epochs=2).to_dict().items()
     }
     visitor.post("/manage/shapes/train/", settings)
     return TrainingRun.objects.latest("pk")
 
 
-@pytest.mark.parametrize("how", ["frozen", "down"] if IS_FULL else ["frozen"])
-def test_without_redis_everything_answers_and_a_run_starts_when_it_is_back(
+def ask_for_an_import(visitor: Visitor) -> PictureImport:
+    """As a browser sends a zip."""
+    archive = zipped({"circle/new.png": encoded(draw("circle", 1000))})
+    visitor.post("/manage/shapes/pictures/upload/", {}, files={"archive": ("more.zip", archive)})
+    return PictureImport.objects.latest("pk")
+
+
+def take_redis_away(site: Site, how: str) -> Callable[[], object]:
+    """Returns: what brings it back."""
+    if how == "frozen":
+        site.kill("redis", signal.SIGSTOP)
+        return lambda: site.kill("redis", signal.SIGCONT)
+    folder = site.data_dir / "redis"
+    folder.rename(site.data_dir / "redis-away")
+    folder.touch()  # no folder that a server can write to: it ends whenever it is started
+    site.kill("redis")
+    socket_path(site.data_dir).unlink()
+
+    def bring_back() -> None:
+        folder.unlink()
+        (site.data_dir / "redis-away").rename(folder)
+
+    return bring_back
+
+
+@pytest.mark.parametrize("how", ["frozen", "down"] if IS_FULL else ["down"])
+def test_without_redis_everything_answers_and_what_is_asked_for_is_done(
     how: str, site: Site, shapes: Recognizer, version: ModelVersion, picture_bytes: PictureBytes
 ) -> None:
     usual = visit(site, picture_bytes())
-    site.kill("redis", signal.SIGSTOP)
-    if how == "down":  # a folder that a server cannot write to: it ends whenever it is started
-        folder = site.data_dir / "redis"
-        folder.rename(site.data_dir / "redis-away")
-        folder.touch()
-        site.kill("redis")
+    bring_back = take_redis_away(site, how)
 
     assert sign_in_status(site) == 503  # nothing could count wrong passwords
     without = visit(site, picture_bytes(), signed_in=usual)
-    run = ask_for_a_run(without)
+    read, began = ask_for_an_import(without), time.monotonic()
+    assert wait_until(lambda: is_ended(read), seconds=site.in_time(30))
+    imported = time.monotonic() - began
+    run, began = ask_for_a_run(without), time.monotonic()
     asked = without.seconds["/manage/shapes/train/"][-1]
     state = run.state
-    time.sleep(rounds(2, 60))
-    if how == "down":
-        folder.unlink()
-        (site.data_dir / "redis-away").rename(folder)
-    else:
-        site.kill("redis", signal.SIGCONT)
-    back = time.monotonic()
-
-    assert wait_until(lambda: not TrainingRun.objects.queued().exists(), seconds=site.in_time(60))
-    started = time.monotonic() - back
-    record(
-        f"Redis {how} ({connection.vendor}): median answers with Redis",
-        usual.medians(),
-    )
-    record(
-        f"Redis {how} ({connection.vendor}): median answers without; a run asked for; the run starts after its return",
-        f"{without.medians()}; “{state}” in {asked:.1f} s; {started:.0f} s",
-    )
-    assert (state, asked < site.in_time(5)) == (State.QUEUED, True)
+    assert "No worker is running" not in without.get(f"/manage/runs/{run.pk}/").text
+    assert wait_until(lambda: is_started(run), seconds=site.in_time(30))
+    started = time.monotonic() - began
     assert wait_until(lambda: is_ended(run), seconds=site.in_time(120))
+    assert readiness(site)["redis"]["status"] == "degraded"
+    bring_back()
+
+    assert wait_until(lambda: sign_in_status(site) == 200, seconds=site.in_time(30))
+    record(f"Redis {how} ({connection.vendor}): median answers with Redis", usual.medians())
+    record(
+        f"Redis {how} ({connection.vendor}): median answers without; an import has ended; a run asked for; it starts",
+        f"{without.medians()}; {imported:.0f} s; “{state}” in {asked:.1f} s; {started:.0f} s",
+    )
+    assert (read.state, read.num_taken, run.state) == (PictureImport.State.DONE, 1, State.SUCCEEDED)
+    assert (state, asked < site.in_time(5)) == (State.QUEUED, True)
+
+
+def is_started(run: TrainingRun) -> bool:
+    run.refresh_from_db()
+    return run.state != State.QUEUED
+
+
+def readiness(site: Site) -> dict[str, dict[str, str]]:
+    """What the site says of everything it stands on."""
+    checks: dict[str, dict[str, str]] = requests.get(f"{site.url}/readyz", timeout=10).json()["checks"]
+    return checks
 
 
 def test_a_lost_worker_hands_its_run_to_the_other(site: Site, start_run: Callable[..., TrainingRun]) -> None:

@@ -14,7 +14,8 @@ from training import queue, storage, tasks
 from training.config import TrainingConfig
 from training.hardware import Hardware
 from training.models import Recognizer, TrainingRun
-from training.runs import supervisor
+from training.runs import presence as presence_module
+from training.runs import supervisor, waiting
 from training.runs.presence import Does, presence
 
 
@@ -109,7 +110,8 @@ def test_only_workers_that_train_or_read_report_and_only_one_that_trains_on_a_gp
     queues: list[str], gpus: tuple[str, ...], events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened: list[str] = []
-    monkeypatch.setattr(tasks, "this_machine", lambda: Hardware(gpus, "A CPU", 2, 10**9))
+    for module in (tasks, presence_module):
+        monkeypatch.setattr(module, "this_machine", lambda: Hardware(gpus, "A CPU", 2, 10**9))
 
     def begin(name: str, hardware: Hardware, does: Does) -> None:
         said = [what.replace("_", " ") for what, is_so in does._asdict().items() if is_so]
@@ -137,7 +139,7 @@ def test_a_run_that_waits_for_a_gpu_is_left_alone_by_a_worker_without_one(
     gpus: tuple[str, ...], state: str, run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     TrainingRun.objects.update(needs_gpu=True)
-    monkeypatch.setattr(tasks, "this_machine", lambda: Hardware(gpus, "A CPU", 2, 10**9))
+    monkeypatch.setattr(waiting, "this_machine", lambda: Hardware(gpus, "A CPU", 2, 10**9))
 
     tasks.train_run(run.pk)
 
@@ -172,7 +174,7 @@ def test_a_broker_that_does_not_answer_harms_nobody(
 
     queue.nudge(queue.TRAIN_RUN, 7)
 
-    assert f"training.train_run(7) was not sent, the reconciler will find it: {error}" in caplog.text
+    assert f"training.train_run(7) was not sent, an idle worker will find it: {error}" in caplog.text
 
 
 def test_the_names_that_are_sent_are_those_of_tasks() -> None:

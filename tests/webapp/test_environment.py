@@ -10,7 +10,8 @@ from webapp.environment import Environment, s3_options
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "TIME_ZONE", "TRUSTED_ORIGINS", "TRUSTED_PROXIES"):
+    names = "DATABASE_URL REDIS_URL SECRET_KEY TIME_ZONE TRUSTED_ORIGINS TRUSTED_PROXIES MIN_FREE_DISK"
+    for name in names.split():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
 
@@ -37,6 +38,8 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("RATE_UPLOADS", "600/month", "s, m, h and d"),
         ("RATE_LOGINS", "20", "such as 600/m"),
         ("RATE_LOGINS", "-1/m", "such as 600/m"),
+        ("MIN_FREE_DISK", "some", "such as 500 MB"),
+        ("MIN_FREE_DISK", "500 MiB", "0 for none"),
         ("KEEP_PREDICTIONS_DAYS", "-1", "a whole number of days"),
         ("KEEP_PREDICTIONS_DAYS", "a month", "0 for ever"),
         ("TIME_ZONE", "Mars/Olympus", "Asia/Shanghai"),
@@ -89,6 +92,18 @@ def test_rates_are_so_many_in_a_time(value: str, rates: list[str], monkeypatch: 
     monkeypatch.setenv("RATE_ANSWERS", value)
 
     assert [str(rate) for rate in Environment.read().rate_answers] == rates
+
+
+@pytest.mark.parametrize(
+    ("value", "num_bytes"),
+    [("500 MB", 500_000_000), ("2.5GB", 2_500_000_000), ("1000", 1000), ("64 kB", 64_000), ("0", 0), ("", 0)],
+)
+def test_room_is_named_in_bytes_with_a_unit(value: str, num_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Environment.read().min_free_disk is None
+
+    monkeypatch.setenv("MIN_FREE_DISK", value)
+
+    assert Environment.read().min_free_disk == num_bytes
 
 
 def test_postgresql_comes_from_its_address(monkeypatch: pytest.MonkeyPatch) -> None:

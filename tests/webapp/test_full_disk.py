@@ -85,7 +85,7 @@ def test_a_zip_that_finds_no_room_leaves_neither_row_nor_file(
     refused = staff_client.post(UPLOAD, {"archive": archive}, headers=JSON)
 
     assert refused.status_code == 507
-    assert "no room left on the disk" in refused.json()["errors"][0]
+    assert "has 0 kB left; 21 kB are to stay free" in refused.json()["errors"][0]
     assert recognizer.imports.count() == 0
     assert kept(store) == ["filler"]
 

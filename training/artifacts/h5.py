@@ -163,19 +163,22 @@ def load_network(path: Path, load_model: Callable[..., Any]) -> Any:
     golden = read_golden(path)
     with _translated(path):
         network = load_model(path, compile=False)
-    golden.check(lambda pixels: np.asarray(network(pixels, training=False))[0], path.name)
+        golden.check(lambda pixels: np.asarray(network(pixels, training=False))[0], path.name)
     return network
 
 
 def check_layers(path: Path) -> None:
     """Refuse a layer class that no builder of ours uses, or a layer larger than its weights, before Keras builds any.
 
+    An input is no larger than the picture that the file keeps.
+
     Raises: BrokenArtifact.
     """
     with _opened(path) as file:
         text = file.attrs["model_config"]
         weights = {name: _sides(group) for name, group in file[WEIGHTS].items()}
-        strangers = sorted(set(layer_classes(json.loads(text), weights)) - ALLOWED_LAYERS)
+        input_side = max(file[GROUP]["golden_input"].shape)
+        strangers = sorted(set(layer_classes(json.loads(text), weights, input_side)) - ALLOWED_LAYERS)
         if strangers:
             raise Refused(f"layers {', '.join(strangers)}")
 

@@ -16,7 +16,6 @@ MAX_DEPTH = 32
 MAX_PACKED_BYTES = 64_000_000  # of a dataset that is kept packed, which is a picture
 MAX_NESTED_NETWORKS = 8
 MAX_LAYERS = 5_000
-MAX_INPUT_SIDE = 4_096
 MAX_PADDING = 1_024
 WEIGHTS = "model_weights"  # Keras's group
 DEFLATE, SHUFFLE = 1, 2  # HDF5's numbers of filters
@@ -115,17 +114,18 @@ def _check_packed(name: str, found: Any, size: int) -> None:
         _refuse(len(unpacked) > chunk, f"{name}: unpacks to more than it is declared with")
 
 
-def layer_classes(config: dict[str, Any], weights: dict[str, set[int]]) -> Iterator[str]:
+def layer_classes(config: dict[str, Any], weights: dict[str, set[int]], input_side: int) -> Iterator[str]:
     """The class of every layer of a network's config, in which no size is larger than the weights that are kept.
 
     Args:
+        input_side: the longest that an input may be; what is learned behind a Flatten grows with it.
         weights: the sides of all stored weights of each layer, by its name.
     Raises: Refused; KeyError, TypeError where it is no config of Keras.
     """
     for number, (depth, own, layer) in enumerate(_layers(config, 0, None), start=1):
         _refuse(number > MAX_LAYERS, f"more than {MAX_LAYERS} layers")
         _refuse(depth > MAX_NESTED_NETWORKS, f"networks nested deeper than {MAX_NESTED_NETWORKS}")
-        _check_sizes(layer, weights.get(own or "", set()))
+        _check_sizes(layer, weights.get(own or "", set()), input_side)
         yield str(layer["class_name"])
 
 
@@ -136,7 +136,7 @@ def _layers(layer: dict[str, Any], depth: int, own: str | None) -> Iterator[tupl
         yield from _layers(each, depth + 1, own or str(each["config"]["name"]))
 
 
-def _check_sizes(layer: dict[str, Any], sides: set[int]) -> None:
+def _check_sizes(layer: dict[str, Any], sides: set[int], input_side: int) -> None:
     """Keras makes room for a layer by what its config says, before it looks at the weights in the file."""
     config, name = layer["config"], layer["config"].get("name")
     learns = not str(layer["class_name"]).startswith("Random")  # these blur and turn, by a kernel that is no weight
@@ -144,7 +144,7 @@ def _check_sizes(layer: dict[str, Any], sides: set[int]) -> None:
         strange = [each for each in _numbers(config.get(key)) if each not in sides]
         _refuse(bool(strange), f"{name}: {key} {strange[:1]}, which no weight in the file has")
     others = [("padding", MAX_PADDING), *((key, MAX_PADDING) for key in SIZES if not learns)]
-    for key, limit in [*((key, MAX_INPUT_SIDE) for key in INPUTS), *others]:
+    for key, limit in [*((key, input_side) for key in INPUTS), *others]:
         large = [each for each in _numbers(config.get(key)) if not 0 <= each <= limit]
         _refuse(bool(large), f"{name}: {key} {large[:1]}, larger than {limit}")
 

@@ -52,11 +52,16 @@ def pixel_cache(manifest: Manifest, image_size: int, folder: Path) -> PixelFile:
 
     Raises: UnreadablePicture if a kept file is damaged, OSError with the file's name if the disk is full.
     """
-    path = folder / f"{manifest.sha256[:32]}-{image_size}.npy"
+    path = pixel_file(manifest, image_size, folder)
     if not path.exists():
         _fill(path, manifest, image_size)
     os.utime(path)  # says when it was last of use
     return PixelFile(path)
+
+
+def pixel_file(manifest: Manifest, image_size: int, folder: Path) -> Path:
+    """Where they are kept; the file need not exist."""
+    return folder / f"{manifest.sha256[:32]}-{image_size}.npy"
 
 
 def _fill(path: Path, manifest: Manifest, image_size: int) -> None:

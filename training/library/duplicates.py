@@ -11,6 +11,7 @@ from django.db import transaction
 
 from training.data.images import perceptual_hashes_of
 from training.data.near_duplicates import Groups, Link, Looked, joined, near_duplicates
+from training.library.deleted_pictures import without_deleted
 from training.models import Picture, Recognizer
 
 ROWS_AT_ONCE = 500
@@ -25,7 +26,12 @@ def group_pictures(recognizer: Recognizer, advance: Callable[[float], object] = 
 
     Args:
         advance: told the share that is done.
+    Raises: BrokenArtifact where a picture's file is missing.
     """
+    without_deleted(recognizer, lambda: _group(recognizer, advance))
+
+
+def _group(recognizer: Recognizer, advance: Callable[[float], object]) -> None:
     pictures = list(recognizer.pictures.order_by("pk"))
     if all(each.group for each in pictures):
         return

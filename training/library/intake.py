@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from training import storage
 from training.data.images import Ingested, ingest
 from training.data.members import Member, ReportLine
+from training.disk import check_room
 from training.errors import DuplicatePicture, UnreadablePicture
 from training.messages import N_, UserFacingError
 from training.models import Label, Picture, PictureImport, Recognizer
@@ -20,6 +21,7 @@ from training.models import Label, Picture, PictureImport, Recognizer
 MAX_KEY = 100  # characters of a class name
 MAX_NAME = 255  # characters of a file's path
 AHEAD = 32  # pictures decoded before their rows are written
+WHAT_WAS_TAKEN_STAYS = N_("%(room)s What was taken is kept; make room and upload the rest again.")
 
 
 def add_pictures(
@@ -27,14 +29,17 @@ def add_pictures(
 ) -> Iterator[ReportLine]:
     """Take in pictures one after the other, decoding some ahead on all cores; yields a line for each file.
 
-    One bad file never stops the rest; what was taken is kept even if the caller stops half-way.
+    One bad file never stops the rest; what was taken is kept even if the caller stops half-way, or the disk has no more
+    room.
 
     Args:
         came_with: the import that takes them. What an earlier attempt of it took counts as taken, not as a duplicate.
+    Raises: DiskFull before pictures are kept that would leave less free than is to stay free.
     """
     told: set[int] = set()  # pictures that have a line: the same once more in the same zip is a duplicate
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for some in _batched(members, AHEAD):
+            check_room(WHAT_WAS_TAKEN_STAYS)
             decoding = [(member, pool.submit(_ingest, member)) for member in some]
             for member, future in decoding:
                 try:

@@ -49,7 +49,7 @@ def manifest_of(recognizer: Recognizer) -> Manifest:
     It can be called by two at a time: the recognizer's row is locked while sides are written. Pictures whose
     near-duplicates nobody has looked for are looked at first. Files in a remote store are fetched.
 
-    Raises: TooFewPictures.
+    Raises: TooFewPictures; BrokenArtifact where a picture's file is missing.
     """
     group_pictures(recognizer)
     with transaction.atomic():

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.data.image_quality import flaws
 from training.data.images import Pixels, load_pixels
 from training.evaluation.label_errors import LabelError, find_label_errors, out_of_fold, reduced
+from training.library.deleted_pictures import deleted_picture
 from training.models import Picture
 from training.results.review_result import FlawedPicture, LeakReport, LikelyLabelError, ReviewResult
 
@@ -34,22 +35,38 @@ Features: TypeAlias = Callable[[Pixels], NDArray[np.float32]]
 def review(
     pictures: Sequence[Picture], kind: str, features_of: Features, *, advance: Callable[[float], object]
 ) -> ReviewResult:
-    """Look through grouped pictures, of which there is at least one.
+    """Look through grouped pictures of one recognizer; those that are deleted meanwhile are left out.
 
     Args:
         kind: what the features are called.
         advance: is told the share of 1 that is done.
+    Raises: BrokenArtifact where a picture's file is missing.
     """
+    left: list[Picture] = []
     features, flawed = [], []
     for begin in range(0, len(pictures), BATCH):
         advance(READING * begin / len(pictures))
-        some = pictures[begin : begin + BATCH]
-        pixels = decoded([each.path for each in some])
-        features.append(features_of(pixels))
-        flawed += [_flawed(picture, seen) for picture, seen in zip(some, pixels, strict=True)]
+        some, pixels = _those_left(pictures[begin : begin + BATCH])
+        if some:
+            features.append(features_of(pixels))
+            flawed += [_flawed(picture, seen) for picture, seen in zip(some, pixels, strict=True)]
+            left += some
     advance(READING)
-    errors, leak = label_review(pictures, np.concatenate(features))
-    return ReviewResult(len(pictures), kind, errors, [each for each in flawed if each.flaws][:MOST_LISTED], leak)
+    if not left:
+        return ReviewResult()
+    errors, leak = label_review(left, np.concatenate(features))
+    return ReviewResult(len(left), kind, errors, [each for each in flawed if each.flaws][:MOST_LISTED], leak)
+
+
+def _those_left(pictures: Sequence[Picture]) -> tuple[Sequence[Picture], Pixels]:
+    """The pictures that nobody has deleted by now, and their pixels."""
+    while pictures:
+        try:
+            return pictures, decoded([each.path for each in pictures])
+        except FileNotFoundError as error:
+            deleted = deleted_picture(pictures[0].recognizer, error)
+            pictures = [each for each in pictures if each.sha256 != deleted]
+    return [], np.empty((0, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
 
 
 def decoded(paths: Sequence[Path]) -> Pixels:

@@ -86,7 +86,7 @@ class Job(Leased):
         return f"jobs/{self.pk}"
 
     def nudge(self, *, expires: int | None = None) -> None:
-        """Tell a worker that it waits. The reconciler finds it where no broker answers."""
+        """Tell a worker that it waits. An idle one finds it where no broker answers."""
         queue.nudge(queue.CARRY_OUT_JOB, self.pk, expires=expires)
 
     def advance(self, progress: float) -> None:

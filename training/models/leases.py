@@ -100,7 +100,7 @@ class Leased(models.Model):
         return 0
 
     def nudge(self, *, expires: int | None = None) -> None:
-        """Tell a worker that it waits. The reconciler finds it where no broker answers."""
+        """Tell a worker that it waits. An idle one finds it where no broker answers."""
         raise NotImplementedError
 
     def claim(self, owner: str, *, has_gpu: bool = False) -> bool:

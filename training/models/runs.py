@@ -183,7 +183,7 @@ class TrainingRun(Leased):
         return last.at + timedelta(seconds=last.seconds * (self.num_epochs - last.number))
 
     def nudge(self, *, expires: int | None = None) -> None:
-        """Tell a worker that it waits. The reconciler finds it where no broker answers."""
+        """Tell a worker that it waits. An idle one finds it where no broker answers."""
         queue.nudge(queue.TRAIN_RUN, self.pk, to=queue.TRAIN_ON_GPU if self.needs_gpu else None, expires=expires)
 
     def _claimable(self, *, has_gpu: bool) -> Q:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from training import storage
 from training.config import TrainingConfig
+from training.library.deleted_pictures import without_deleted
 from training.library.manifests import planned_manifest_of_files
 from training.models import Job
 from training.outages import outlasting
@@ -22,8 +23,12 @@ def dry_run_job(job: Job, advance: Callable[[float], object]) -> DryRun:
     from training.trainer.dry_run import dry_run, pictures_needed  # TensorFlow takes seconds
 
     config = TrainingConfig.from_dict(job.params["config"])
-    manifest = outlasting(lambda: planned_manifest_of_files(job.recognizer))
-    for entry in pictures_needed(manifest, config).entries:
-        storage.local_path(f"pictures/{entry.file}")  # fetches it where the store is a remote one
-    advance(0.1)
-    return dry_run(manifest, config, folder=storage.working_folder(job.work_name))
+
+    def take_steps() -> DryRun:
+        manifest = outlasting(lambda: planned_manifest_of_files(job.recognizer))
+        for entry in pictures_needed(manifest, config).entries:
+            storage.local_path(f"pictures/{entry.file}")  # fetches it where the store is a remote one
+        advance(0.1)
+        return dry_run(manifest, config, folder=storage.working_folder(job.work_name))
+
+    return without_deleted(job.recognizer, take_steps)

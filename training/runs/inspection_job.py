@@ -48,10 +48,10 @@ def inspection_job(job: Job, advance: Callable[[float], object]) -> InspectionRe
 
 
 def _pixels(file: str, image_size: int) -> Pixels:
-    path = storage.local_path(file)
-    if not path.is_file():
-        raise UnreadablePicture(N_("The picture has been deleted meanwhile. Choose another one."))
-    return load_pixels(path, image_size)
+    try:
+        return load_pixels(storage.local_path(file), image_size)
+    except FileNotFoundError as error:
+        raise UnreadablePicture(N_("The picture has been deleted meanwhile. Choose another one.")) from error
 
 
 def _keep(job: Job, name: str, drawn: Pixels) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection
 from django.utils import timezone
 
-from training.hardware import Hardware
+from training import queue
+from training.hardware import Hardware, this_machine, without_gpus
 from training.models import Worker
 
 SEEN_EVERY_SECONDS = 10
@@ -34,16 +35,20 @@ class Presence:
     """Keeps the row of this process's worker fresh while it works. A database that is away stops neither."""
 
     def __init__(self) -> None:
+        self._beginning = threading.Lock()
         self._has_left = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self, name: str, hardware: Hardware, does: Does = TRAINS) -> None:
-        """Report now and from now on as the worker of this name."""
-        self._has_left.clear()
-        said = (name, hardware, timezone.now(), does)
-        _try(report, *said)
-        self._thread = threading.Thread(target=self._keep_reporting, args=said, daemon=True)
-        self._thread.start()
+        """Report now and from now on as the worker of this name; one that has begun goes on as it does."""
+        with self._beginning:
+            if self._thread:
+                return
+            self._has_left.clear()
+            said = (name, hardware, timezone.now(), does)
+            _try(report, *said)
+            self._thread = threading.Thread(target=self._keep_reporting, args=said, daemon=True)
+            self._thread.start()
 
     def end(self) -> None:
         """Take the row away; where the database is away too, it is out of date within a minute."""
@@ -59,6 +64,13 @@ class Presence:
 
 
 presence = Presence()
+
+
+def announce(name: str, queues: Collection[str]) -> None:
+    """Let a worker of these queues be seen, where others wait for what it does; it may be announced again."""
+    does = Does(trains=queue.TRAIN in queues, reads_imports=queue.IMPORTS in queues)
+    if any(does):
+        presence.begin(name, this_machine() if does.trains else without_gpus(), does)
 
 
 def report(name: str, hardware: Hardware, started_at: datetime, does: Does = TRAINS) -> None:

@@ -15,10 +15,19 @@ log = logging.getLogger(__name__)
 
 
 def reconcile() -> None:
+    take_back()
+    nudge_what_waits()
+
+
+def take_back() -> None:
+    """What was abandoned waits again or has failed, and searches move on."""
     for row in [*TrainingRun.objects.orphaned(), *Job.objects.orphaned(), *PictureImport.objects.orphaned()]:
         recover(row)
     for search in Search.objects.unfinished():  # whoever was to queue its next trial may have died before
         search.move_on()
+
+
+def nudge_what_waits() -> None:
     workers = Worker.objects.alive()
     can_train, has_gpu = workers.exists(), workers.with_gpu().exists()
     for run in TrainingRun.objects.queued().order_by("pk"):

@@ -22,6 +22,9 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection
 
 from training import storage
+from training.disk import check_room
+from training.errors import DiskFull
+from training.messages import N_
 from training.models.leases import Leased
 from training.outages import AWAY, outlasting
 from training.runs.failure_reasons import death, explain
@@ -36,6 +39,8 @@ OUTPUT_CHARACTERS = 4_000  # of what the trainer printed, kept where it died wit
 TRAINER = (sys.executable, "-m", "training")  # takes what is to be done, its key and lease, and our own process
 
 stopping = threading.Event()  # set when this worker is going away
+
+NOT_BEGUN = N_("%(room)s So it was not begun. Make room, then start it again, or let it go on where that is offered.")
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +59,10 @@ def carry_out(run: Row, watch: Callable[[Row], object] = bool, *, owner: str = "
         return False
     kills = MemoryKills()
     try:
+        check_room(NOT_BEGUN)
         output = storage.working_folder(run.work_name) / "output.txt"
         trainer = _begin(run, output)
-    except OSError as error:  # no space, no more processes
+    except (OSError, DiskFull) as error:  # no space, no more processes
         reason = explain(error, run.batch_size)
         outlasting(lambda: run.fail(reason))
         return True

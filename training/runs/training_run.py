@@ -14,10 +14,13 @@ from training.artifacts.files import sha256_of
 from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME, Artifact
 from training.data.manifest import Manifest
+from training.data.pixel_cache import pixel_cache, pixel_file
+from training.disk import check_room
 from training.environment import environment_of
 from training.errors import BrokenArtifact, TrialPruned
+from training.library.deleted_pictures import without_deleted
 from training.library.manifests import manifest_of_run
-from training.messages import UserFacingError
+from training.messages import N_, UserFacingError
 from training.models import ModelVersion, TrainingRun
 from training.outages import outlasting
 from training.runs.requests import usual_pictures
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from training.evaluation.epochs import EpochResult
 
 PIXEL_CACHE = "cache/pixels"  # working folder in which decoded pictures are kept from run to run
+
+GO_ON_LATER = N_("%(room)s Make room, then let the run go on from what it has kept, or start it again.")
 
 log = logging.getLogger("training")
 
@@ -47,6 +52,7 @@ class RowReport:
 
     def stage(self, stage: str) -> None:
         self.part(stage)
+        check_room(GO_ON_LATER)
         outlasting(lambda: self.run.write(state=stage))
 
     def part(self, name: str) -> None:
@@ -73,6 +79,7 @@ class RowReport:
             lambda: self.run.record_checkpoint(epoch=epoch, step=step, file=file, sha256=sha256, num_bytes=num_bytes)
         ):
             storage.forget(outdated)
+        check_room(GO_ON_LATER)
 
 
 class TrialOver(Exception):
@@ -104,7 +111,8 @@ def train_trial(run: TrainingRun) -> None:
     trial = begin_trial(run)
     state = TrainingRun.State.SUCCEEDED
     try:
-        _train(run, outlasting(lambda: manifest_of_run(run)), TrialReport(trial))
+        report = TrialReport(trial)
+        _train(run, prepared(run, report), report)
     except TrialOver:
         pass
     except TrialPruned as reason:
@@ -119,14 +127,30 @@ def train_run(run: TrainingRun) -> ModelVersion:
 
     Raises: UserFacingError with the sentence for the run's page.
     """
-    manifest = outlasting(lambda: manifest_of_run(run))
     report = RowReport(run)
-    if run.is_network_open:
-        report.part("choosing")
-        settle_network(run, manifest)
+    manifest = prepared(run, report)
     version = _keep(run, manifest, _train(run, manifest, report))
     run.forget_checkpoints()
     return version
+
+
+def prepared(run: TrainingRun, report: RowReport) -> Manifest:
+    """The pictures of a run, decoded, with its network settled; one that is deleted meanwhile is left out.
+
+    Raises: UserFacingError with the sentence for the run's page.
+    """
+    return without_deleted(run.recognizer, lambda: _prepare(run, report))
+
+
+def _prepare(run: TrainingRun, report: RowReport) -> Manifest:
+    manifest = outlasting(lambda: manifest_of_run(run))
+    if run.is_network_open:
+        report.part("choosing")
+        settle_network(run, manifest)
+    report.part("preparing")
+    check_room(GO_ON_LATER, _num_pixel_bytes(run, manifest))
+    pixel_cache(manifest, run.training_config.image_size, storage.working_folder(PIXEL_CACHE))
+    return manifest
 
 
 def settle_network(run: TrainingRun, manifest: Manifest) -> None:
@@ -166,6 +190,14 @@ def _train(run: TrainingRun, manifest: Manifest, report: RowReport) -> Artifact:
         recognizer=run.recognizer.slug,
         resume_from=checkpoint,
     )
+
+
+def _num_pixel_bytes(run: TrainingRun, manifest: Manifest) -> int:
+    """How much room its decoded pictures take, unless an earlier run has left them."""
+    image_size = run.training_config.image_size
+    if pixel_file(manifest, image_size, storage.working_folder(PIXEL_CACHE)).exists():
+        return 0
+    return len(manifest.entries) * image_size**2 * 3
 
 
 def newest_checkpoint(run: TrainingRun, manifest: Manifest) -> Path | None:

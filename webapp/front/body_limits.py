@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from training.data.archives import MAX_ARCHIVE_BYTES
 from training.data.images import MAX_UPLOAD_BYTES
 
+IN_MEMORY_BYTES = 100_000  # of a body; a longer one lies in DATA_DIR/tmp until it is answered
 FORM_BYTES = 100_000  # the form around a picture
 ARCHIVE_FORM_BYTES = 1_000_000  # ... and around a zip
 
@@ -38,3 +39,8 @@ LARGER: tuple[tuple[re.Pattern[str], BodyLimit], ...] = (
 def body_limit(path: str) -> BodyLimit:
     """The limit of an address, given as the path of its URL without the query."""
     return next((limit for pattern, limit in LARGER if pattern.fullmatch(path)), ANYWHERE)
+
+
+def bytes_on_disk(content_length: int) -> int:
+    """How much room a body takes at most: as it was received, and once more as Django lays it before a form."""
+    return 2 * content_length if content_length > IN_MEMORY_BYTES else 0

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from training.disk import disk_full
 from training.messages import N_
-from webapp.front.body_limits import ANYWHERE, body_limit
+from webapp.front.body_limits import ANYWHERE, body_limit, bytes_on_disk
 from webapp.front.requests import REFUSAL, Refusal
 from webapp.refusals import refusal
 
@@ -20,7 +20,6 @@ ANSWERS: dict[Refusal, tuple[int, str]] = {
     Refusal.NO_LENGTH: (411, N_("The request does not say how long it is. Send it again with a Content-Length.")),
     Refusal.NOT_STAFF: (403, N_("Only staff may send so much. Sign in first, then send it again.")),
     Refusal.DATABASE_AWAY: (503, N_("The database is away or busy. Try again in a moment.")),
-    Refusal.NO_ROOM: (507, disk_full().template),
 }
 RETRY_SECONDS = 10
 
@@ -39,8 +38,12 @@ class RefusedBody:
         limit = body_limit(request.path)
         if why is Refusal.TOO_LARGE and limit is not ANYWHERE:  # those addresses have a page for it
             return self.get_response(request)
-        status, template = ANSWERS[why]
-        sentence = _(template) % {"limit": limit.max_bytes / 1e6}
+        if why is Refusal.NO_ROOM:
+            needed = bytes_on_disk(int(request.headers.get("Content-Length") or 0))
+            status, sentence = 507, str(disk_full(needed))
+        else:
+            status, template = ANSWERS[why]
+            sentence = _(template) % {"limit": limit.max_bytes / 1e6}
         headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
 
         def page() -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from waitress.parser import HTTPRequestParser
 
-from training.disk import has_no_room
-from webapp.front.body_limits import ANYWHERE, body_limit
+from training.disk import has_no_room, shortage
+from webapp.front.body_limits import ANYWHERE, IN_MEMORY_BYTES, body_limit, bytes_on_disk
 
 REFUSAL = "discern.refusal"  # the key of a request's WSGI environment that says why its body was not received
 
@@ -45,6 +45,8 @@ class FrontRequest(HTTPRequestParser):
                 self._look_at_header()
             elif self.chunked and self.body_bytes_received > ANYWHERE.max_bytes:
                 self.refuse(Refusal.NO_LENGTH)
+            elif self.body_bytes_received > IN_MEMORY_BYTES and shortage():  # others have filled the disk meanwhile
+                self.refuse(Refusal.NO_ROOM)
         return taken if self.refusal is None else len(data)  # what follows a refusal is the rest of its body
 
     @property
@@ -71,6 +73,8 @@ class FrontRequest(HTTPRequestParser):
         limit = body_limit(self.path)
         if self.content_length > limit.max_bytes:
             self.refuse(Refusal.TOO_LARGE)
+        elif self.content_length > IN_MEMORY_BYTES and shortage(bytes_on_disk(self.content_length)):
+            self.refuse(Refusal.NO_ROOM)
         elif limit.is_for_staff and self.content_length > ANYWHERE.max_bytes:
             self.is_staff_needed = True
             self._wants_continue, self.expect_continue = self.expect_continue, False

@@ -27,7 +27,8 @@ from redis.retry import Retry
 
 from classifier.engine import engine
 from training import storage
-from training.messages import UserFacingError
+from training.disk import check_room
+from training.messages import N_, UserFacingError
 from training.models import ModelVersion
 
 PATIENCE_SECONDS = 3.0
@@ -163,11 +164,17 @@ def ping_redis() -> None:
         client.ping()
 
 
+def see_room() -> None:
+    """Raises: DiskFull where uploads and trainings are refused for want of room."""
+    check_room(N_("%(room)s Uploads, imports and trainings are refused until there is room."))
+
+
 checks = {
     "database": Check(write_database, fresh_seconds=1),
     "storage": Check(keep_file, fresh_seconds=5),
     "versions": Check(ask_versions, fresh_seconds=5),
-    "redis": Check(ping_redis, fresh_seconds=1, is_dispensable=True),  # only training and signing in wait
+    "disk": Check(see_room, fresh_seconds=5, is_dispensable=True),
+    "redis": Check(ping_redis, fresh_seconds=1, is_dispensable=True),  # only signing in waits
 }
 
 

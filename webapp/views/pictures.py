@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Count
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from training import storage
 from training.data.members import ReportLine
+from training.disk import disk_full, is_full
 from training.library.intake import add_pictures
 from training.models import Picture, PictureImport, Recognizer
 from training.models.pictures import reported
@@ -67,10 +69,24 @@ def _take_files(request: StaffRequest, recognizer: Recognizer) -> HttpResponse:
     form = FilesForm(request.POST, request.FILES)
     if not form.is_valid():
         return _refused(request, recognizer, sentences(form))
-    lines = list(add_pictures(recognizer, form.members(), request.user))
+    lines = _lines(recognizer, form, request.user)
     ended = {"state": PictureImport.State.DONE, "ended_at": timezone.now(), "started_by": request.user}
     row = recognizer.imports.create(name=form.cleaned_data["label"], **ended, **reported(lines))
     return _taken(request, row)
+
+
+def _lines(recognizer: Recognizer, form: FilesForm, by: User) -> list[ReportLine]:
+    """One for each file; what finds no room on the disk is refused, what was taken before stays."""
+    lines = []
+    try:
+        for line in add_pictures(recognizer, form.members(), by):
+            lines.append(line)
+    except Exception as error:
+        if not is_full(error):
+            raise
+        sentence = dict(getattr(error, "sentence", disk_full().sentence))
+        lines += [ReportLine(member.name, False, sentence) for member in list(form.members())[len(lines) :]]
+    return lines
 
 
 def _taken(request: HttpRequest, row: PictureImport) -> HttpResponse:

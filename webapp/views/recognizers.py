@@ -19,6 +19,7 @@ from webapp.forms.recognizers import DeletionForm, LabelForm, LabelNamesForm, Re
 from webapp.forms.versions import RollBackForm
 from webapp.guards import StaffRequest, staff_required
 from webapp.presenters.next_step import next_step
+from webapp.presenters.room import room_sentence
 
 SHOWN = 5  # of each list on a recognizer's page
 
@@ -34,7 +35,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         Prefetch("versions", ModelVersion.objects.troubled(), to_attr="troubled"),
         Prefetch("runs", TrainingRun.objects.filter(pk__in=latest), to_attr="latest_runs"),
     )
-    return render(request, "recognizers/dashboard.html", {"recognizers": recognizers})
+    return render(request, "recognizers/dashboard.html", {"recognizers": recognizers, "room": room_sentence()})
 
 
 @staff_required

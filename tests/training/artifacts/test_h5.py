@@ -3,9 +3,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import random
 import tracemalloc
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -200,6 +201,12 @@ def _has_a_huge_input(file: h5py.File) -> None:
     file.attrs["model_config"] = json.dumps(config)
 
 
+def _has_an_input_that_makes_its_first_dense_layer_huge(file: h5py.File) -> None:
+    config = json.loads(file.attrs["model_config"])
+    config["config"]["layers"][0]["config"]["batch_shape"] = [None, 4_000, 4_000, 3]  # lenet5 has a Flatten before it
+    file.attrs["model_config"] = json.dumps(config)
+
+
 def _nests_networks(file: h5py.File) -> None:
     config = json.loads(file.attrs["model_config"])
     for number in range(300):
@@ -220,7 +227,8 @@ def _nests_networks(file: h5py.File) -> None:
         (_has_another_picture, ""),
         (_has_no_config, ""),
         (_has_huge_layers, "units .2000000000., which no weight in the file has"),
-        (_has_a_huge_input, "batch_shape .90000., larger than 4096"),
+        (_has_a_huge_input, "batch_shape .90000., larger than 20"),
+        (_has_an_input_that_makes_its_first_dense_layer_huge, "batch_shape .4000., larger than 20"),
         (_nests_networks, "networks nested deeper"),
     ],
 )
@@ -250,14 +258,67 @@ def test_a_file_that_says_something_else_of_itself_is_none_of_ours(
         read_provenance(h5)
 
 
+STRANGE: tuple[Any, ...] = (
+    ["a", "b"],
+    [],
+    "",
+    "{}",
+    "null",
+    7,
+    -1.5,
+    b"\xff",
+    np.zeros((2, 2)),
+    h5py.Empty("f"),
+    h5py.Empty("S4"),
+)
+
+
+def test_whatever_stands_in_an_attribute_the_error_is_ours(h5: Path) -> None:
+    with h5py.File(h5) as file:
+        places = [(name, each) for name in ("/", GROUP, "model_weights") for each in file[name].attrs]
+    good, chance = h5.read_bytes(), random.Random(1)
+
+    for name, attribute in places:
+        for value in chance.sample(STRANGE, 2):
+            h5.write_bytes(good)
+            with h5py.File(h5, "r+") as file:
+                file[name].attrs[attribute] = value
+            for read in (read_provenance, read_golden, check_layers):
+                with contextlib.suppress(BrokenArtifact):  # any other would fail the test
+                    read(h5)
+
+
+def test_whatever_a_network_is_described_as_the_error_is_ours(h5: Path) -> None:
+    with h5py.File(h5) as file:
+        described = file.attrs["model_config"]
+    chance = random.Random(1)
+
+    for _ in range(10):
+        config = json.loads(described)
+        part, key = chance.choice(list(_parts(config)))
+        part[key] = chance.choice([None, [], {}, "a", ["a"], -1, 3, 1.5, [None, 8, 8, 3], {"class_name": "Dense"}])
+        with h5py.File(h5, "r+") as file:
+            file.attrs["model_config"] = json.dumps(config)
+        with contextlib.suppress(BrokenArtifact):
+            opened(h5)
+
+
+def _parts(part: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a description: the dict or list and the key in it."""
+    keys = list(part) if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else []
+    for key in keys:
+        yield part, key
+        yield from _parts(part[key])
+
+
 def test_wherever_a_file_is_cut_off_or_spoiled_the_error_is_ours(h5: Path) -> None:
     good = h5.read_bytes()
-    random = np.random.default_rng(1)
+    chance = np.random.default_rng(1)
 
     for _ in range(60):
-        place = int(random.integers(len(good)))
+        place = int(chance.integers(len(good)))
         spoiled = bytearray(good)
-        spoiled[place : place + 64] = random.bytes(64)
+        spoiled[place : place + 64] = chance.bytes(64)
         for content in (good[:place], bytes(spoiled[: len(good)])):
             h5.write_bytes(content)
             for read in (read_provenance, read_golden, check_layers):

@@ -107,6 +107,13 @@ def test_the_row_stays_fresh_and_goes_when_the_worker_leaves(presence: Presence)
     assert not Worker.objects.exists()
 
 
+def test_a_worker_that_begins_once_more_reports_as_before(presence: Presence) -> None:
+    presence.begin("train@here", CPU)
+    presence.begin("train@here", TWO_GPUS)
+
+    assert not Worker.objects.get().has_gpu
+
+
 def test_a_database_that_is_away_is_asked_again(
     presence: Presence, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -183,7 +190,7 @@ def test_a_worker_has_a_row_from_its_start_to_its_end_and_the_clock_has_none(
 
 
 @pytest.mark.usefixtures("_pretended_gpu")
-def test_a_run_that_waits_for_a_gpu_begins_when_a_worker_has_one_also_after_its_broker_was_lost(
+def test_a_run_that_waits_for_a_gpu_begins_when_a_worker_has_one_also_before_it_has_a_broker_and_after_that_was_lost(
     data_dir: Path, recognizer: Recognizer
 ) -> None:
     def ask() -> TrainingRun:
@@ -193,10 +200,12 @@ def test_a_run_that_waits_for_a_gpu_begins_when_a_worker_has_one_also_after_its_
         return "There are pictures of 0 class" in TrainingRun.objects.get(pk=run.pk).error
 
     with celery_worker("train", "train"):
+        run = ask()
+        assert wait_until(lambda: is_refused_by_its_trainer(run))
+        assert Worker.objects.get().device == "A pretended GPU"
         with redis_server(data_dir):
             run = ask()
             assert wait_until(lambda: is_refused_by_its_trainer(run))
-            assert Worker.objects.get().device == "A pretended GPU"
         with redis_server(data_dir):
             run = ask()
             subprocess.run([sys.executable, "-c", NUDGES, str(run.pk)], cwd=ROOT, check=True)

@@ -214,6 +214,20 @@ def test_a_body_of_unknown_length_is_received_up_to_what_any_address_takes(front
     assert asked(front, start + 20 * chunk + b"0\r\n\r\n").endswith(b"no length")
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 300000", "Transfer-Encoding: chunked"])
+def test_a_body_that_would_leave_too_little_room_is_refused_but_not_one_that_needs_no_disk(
+    front: Front, length: str, settings: Any
+) -> None:
+    start = header("/r/digits/", more=f"{length}\r\nConnection: close\r\n").replace(b"GET", b"POST")
+    body = b"x" * 300_000 if "Content" in length else 3 * (b"186a0\r\n" + b"x" * 100_000 + b"\r\n") + b"0\r\n\r\n"
+    assert asked(front, start + body).endswith(b"300000 bytes")
+
+    settings.MIN_FREE_DISK = 10**15
+
+    assert asked(front, start + body).endswith(b"no room")
+    assert asked(front, header(length=90_000, more="Connection: close\r\n") + b"x" * 90_000).endswith(b"90000 bytes")
+
+
 def test_only_staff_sends_a_zip(front: Front) -> None:
     sent = header(UPLOAD, length=3_000_000, more="Cookie: {}\r\nConnection: close\r\n") + b"x" * 3_000_000
 

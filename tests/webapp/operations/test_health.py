@@ -76,7 +76,7 @@ def test_all_that_works_is_ready(transactional_db: None, client: Client, version
     assert answer.status_code == 200
     assert answer.json()["status"] == "ready"
     assert {name: each["status"] for name, each in answer.json()["checks"].items()} == dict.fromkeys(
-        ("database", "storage", "versions", "redis"), "ok"
+        ("database", "storage", "versions", "disk", "redis"), "ok"
     )
 
 

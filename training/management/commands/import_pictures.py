@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from training.data.archives import zip_members
 from training.data.group_table import NAME, GroupTable, look_up_groups
 from training.data.members import Member, ReportLine, folder_members
-from training.errors import UnreadableArchive
+from training.errors import BrokenArtifact, DiskFull, UnreadableArchive
 from training.library.duplicates import group_pictures
 from training.library.intake import add_pictures
 from training.management.progress import ProgressLine
@@ -45,18 +45,27 @@ class Command(BaseCommand):
             recognizer = _create(options["slug"]) if options["create"] else _find(options["slug"])
             progress = ProgressLine(self.stderr._out)  # type: ignore[arg-type]
             lines: list[ReportLine] = []
-            for line in add_pictures(recognizer, pictures, None):
-                lines.append(line)
-                progress.show(f"{len(lines)} of {len(pictures)}")
-            progress.end()
+            try:
+                for line in add_pictures(recognizer, pictures, None):
+                    lines.append(line)
+                    progress.show(f"{len(lines)} of {len(pictures)}")
+            except DiskFull as error:
+                self._report(lines)
+                raise CommandError(str(error)) from error
+            finally:
+                progress.end()
         self._report(lines)
         unmet = list(groups.unmet())
         for line in unmet[:MOST_NAMED]:
             self.stdout.write(f"{line.name}: {line.reason}")
         if len(unmet) > MOST_NAMED:
             self.stdout.write(f"{len(unmet) - MOST_NAMED} more rows of {NAME} name no picture of this import")
-        group_pictures(recognizer, lambda share: progress.show(f"near-duplicates: {share:.0%}"))
-        progress.end()
+        try:
+            group_pictures(recognizer, lambda share: progress.show(f"near-duplicates: {share:.0%}"))
+        except BrokenArtifact as error:
+            raise CommandError(str(error)) from error
+        finally:
+            progress.end()
 
     def _report(self, lines: list[ReportLine]) -> None:
         refused = [line for line in lines if not line.is_taken]

@@ -17,7 +17,9 @@ from pathlib import Path
 from django.db import Error as DatabaseTrouble
 from django.db import connection
 
+from training import storage
 from training.artifacts.files import sha256_of, sync
+from training.disk import check_room
 from training.messages import N_
 from webapp.errors import BackupNotTaken
 from webapp.operations.backup.contents import (
@@ -35,6 +37,8 @@ from webapp.operations.backup.contents import (
 from webapp.operations.backup.rows import Rows, snapshot, write_rows
 from webapp.operations.backup.stored_files import Copies, manifests, named_files
 
+NOTHING_IS_KEPT = N_("%(room)s No backup was made; make room, or name a folder on another disk.")
+LARGE_FOLDERS = ["pictures", "versions"]  # of the store
 MAX_MOMENTS = 20  # each is needed only because a file was removed within the seconds of the one before
 
 
@@ -44,10 +48,11 @@ def take_backup(target: Path, show: Show = show_nobody) -> Description:
     Args:
         target: a folder that does not exist yet, or is empty.
         show: told how far it is.
-    Raises: BackupNotTaken.
+    Raises: BackupNotTaken; DiskFull where there would be less room left than is to stay free.
     """
     try:
         with _becoming(target) as folder:
+            check_room(NOTHING_IS_KEPT, storage.bytes_below(LARGE_FOLDERS), folder.parent)
             copies = Copies(folder / FILES, show)
             copies.add([name for each in named_files() for name in each.names])
             return _finish(folder, copies)
