@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "webapp.front.refused_body.RefusedBody",
     "webapp.rates.Refusals",
+    "webapp.gone.Gone",
 ]
 TEMPLATES = [
     {

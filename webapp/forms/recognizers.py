@@ -8,6 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from training.models import Label, Recognizer
+from webapp.forms.editing import EditingForm
 from webapp.forms.looks import WithLooks
 
 TAKEN_ADDRESSES = frozenset({"new", "runs"})  # pages of the dashboard itself
@@ -15,13 +16,10 @@ MIRRORED = [("unknown", _("not said")), ("true", _("yes")), ("false", _("no"))]
 SHARES = ("validation_share", "test_share")
 
 
-class RecognizerForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
+class RecognizerForm(EditingForm):
     class Meta:
         model = Recognizer
-        fields = [
-            *("name_en", "name_zh", "slug", "description_en", "description_zh", "is_public", "is_drawn"),
-            *("is_mirror_safe", *SHARES),
-        ]
+        fields = Recognizer.EDITED
         widgets = {
             "description_en": forms.Textarea({"rows": 2}),
             "description_zh": forms.Textarea({"rows": 2}),
@@ -78,12 +76,12 @@ class DeletionForm(WithLooks, forms.Form):
         return address
 
 
-class LabelNamesForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
+class LabelNamesForm(EditingForm):
     """The names of a label; its key stays, for versions and class folders go by it."""
 
     class Meta:
         model = Label
-        fields = ["name_en", "name_zh"]
+        fields = Label.EDITED
 
 
 class LabelForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
