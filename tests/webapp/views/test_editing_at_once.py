@@ -284,6 +284,7 @@ def test_in_a_list_the_sentence_takes_the_pictures_place(
 
     assert "<html" not in answer.content.decode()
     assert answer.content.decode().strip().startswith("<li>")
+    assert answer.content.decode().count("<li") == 1
 
 
 def test_a_label_that_is_gone_is_said_so(ben: Client, recognizer: Recognizer, picture: Picture) -> None:
