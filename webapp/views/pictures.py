@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from training.data.members import ReportLine
+from training.data.names import tidied
 from training.library.intake import add_pictures
 from training.models import Picture, PictureImport, Recognizer
 from training.models.pictures import reported
@@ -73,7 +74,7 @@ def _take_files(request: StaffRequest, recognizer: Recognizer) -> HttpResponse:
         return _refused(request, recognizer, sentences(form))
     lines = list(add_pictures(recognizer, form.members(), request.user))
     ended = {"state": PictureImport.State.DONE, "ended_at": timezone.now(), "started_by": request.user}
-    row = recognizer.imports.create(name=form.cleaned_data["label"], **ended, **reported(lines))
+    row = recognizer.imports.create(name=tidied(form.cleaned_data["label"]), **ended, **reported(lines))
     return _taken(request, row)
 
 
@@ -99,7 +100,10 @@ def show_import(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(PictureImport.objects.select_related("recognizer", "started_by"), pk=pk)
     if "HX-Request" in request.headers and not row.has_ended:
         return render(request, "pictures/_progress.html", {"import": row})
-    lines = sorted((ReportLine(**line) for line in row.report), key=lambda line: line.is_taken)  # refused first
+    lines = [ReportLine(**line) for line in row.report]
+    lines.sort(
+        key=lambda line: (line.is_taken, not line.sentence)
+    )  # refused first, then what there is something to say of
     page = Paginator(lines, LINES_A_PAGE).get_page(request.GET.get("page"))
     context = {"import": row, "page": page, "is_trainable": is_trainable(row.recognizer)}
     response = render(request, "pictures/import.html", context)
