@@ -15,6 +15,7 @@ from training import storage
 from training.errors import StillInUse
 from training.models import Label, ModelVersion, Recognizer, TrainingRun
 from training.models.versions import version_before
+from webapp.first_password import has_first_password
 from webapp.forms.pictures import upload_forms
 from webapp.forms.recognizers import DeletionForm, LabelForm, LabelNamesForm, RecognizerForm
 from webapp.forms.versions import RollBackForm
@@ -26,7 +27,7 @@ SHOWN = 5  # of each list on a recognizer's page
 
 
 @staff_required
-def dashboard(request: HttpRequest) -> HttpResponse:
+def dashboard(request: StaffRequest) -> HttpResponse:
     latest = TrainingRun.objects.values("recognizer").annotate(latest=Max("pk")).values("latest")
     published = ModelVersion.objects.filter(is_active=True).prefetch_related(
         Prefetch("failed_openings", FailedOpening.objects.standing(), to_attr="failures")
@@ -36,7 +37,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         Prefetch("versions", ModelVersion.objects.troubled(), to_attr="troubled"),
         Prefetch("runs", TrainingRun.objects.filter(pk__in=latest), to_attr="latest_runs"),
     )
-    return render(request, "recognizers/dashboard.html", {"recognizers": recognizers})
+    context = {"recognizers": recognizers, "has_first_password": has_first_password(request.user)}
+    return render(request, "recognizers/dashboard.html", context)
 
 
 @staff_required
