@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "webapp.front.refused_body.RefusedBody",
     "webapp.rates.Refusals",
+    "webapp.gone.Gone",
 ]
 TEMPLATES = [
     {
@@ -123,13 +124,16 @@ AUTHENTICATION_BACKENDS = [
 ]
 PASSWORD_HASHERS = ["webapp.hashing.BoundedPBKDF2PasswordHasher", *global_settings.PASSWORD_HASHERS[1:]]  # for Django's
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    *(
+        {"NAME": f"django.contrib.auth.password_validation.{name}"}
+        for name in (
+            "UserAttributeSimilarityValidator",
+            "MinimumLengthValidator",
+            "CommonPasswordValidator",
+            "NumericPasswordValidator",
+        )
+    ),
+    {"NAME": "webapp.first_password.AnotherPassword"},
 ]
 AXES_LOCK_OUT_AT_FAILURE = False  # it keeps the records; webapp/logins.py says who has to wait
 AXES_COOLOFF_TIME = 0.25  # hours

@@ -16,4 +16,9 @@ export function timeElement(iso) {
   return element;
 }
 
-for (const element of document.querySelectorAll("time[data-local]")) sayTime(element);
+function sayTimes() {
+  for (const element of document.querySelectorAll("time[data-local]")) sayTime(element);
+}
+
+sayTimes();
+document.addEventListener("htmx:afterSwap", sayTimes);

@@ -113,6 +113,12 @@ def test_with_json_there_are_the_same_figures_for_programs(version: ModelVersion
     assert [sum(row) for row in figures["confusion"]] == [10, 10]
 
 
+def test_a_folder_that_looks_like_a_class_is_that_class(version: ModelVersion, folder: Path) -> None:
+    (folder / "square").rename(folder / " square\u200b")
+
+    assert json.loads(run("evaluate", "shapes", folder, "--json"))["pictures"] == 20
+
+
 def test_a_folder_that_holds_one_class_is_evaluated(version: ModelVersion, folder: Path) -> None:
     (folder / "square").rename(folder.parent / "square")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -34,7 +35,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     env = environment(folder, "")
     env.pop("REDIS_URL", None)
     command = [sys.executable, "manage.py", "first_start", "--no-starter"]
-    subprocess.run(command, cwd=ROOT, env=env, check=True, umask=0o022)
+    said = subprocess.run(command, cwd=ROOT, env=env, check=True, umask=0o022, stdout=subprocess.PIPE).stdout
+    (folder.parent / "said.txt").write_bytes(said)
     return folder
 
 
@@ -206,3 +208,12 @@ def test_an_installation_that_others_could_read_is_closed_at_the_next_start(env:
     site.manage("migrate", "--verbosity=0")
 
     assert readable_by_others(site.data_dir) == []
+
+
+def test_no_file_of_the_installation_keeps_the_first_password(prepared: Path) -> None:
+    found = re.search(rb"Password: +(\S+)", (prepared.parent / "said.txt").read_bytes())
+    files = [path for path in prepared.rglob("*") if path.is_file()]
+
+    assert found
+    assert len(files) > 2
+    assert not [path for path in files if found[1] in path.read_bytes()]

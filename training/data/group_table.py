@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from training.data.members import Member, ReportLine
+from training.data.names import tidied
 from training.errors import TrainingError, UnreadableArchive
 from training.messages import N_
 
@@ -21,7 +22,7 @@ class GroupTable:
 
     def __init__(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """`rows`: class (may be empty), file and group."""
-        self.groups = {(class_name, file): group[-MAX_SOURCE:] for class_name, file, group in rows}
+        self.groups = {(tidied(class_name), file): group[-MAX_SOURCE:] for class_name, file, group in rows}
         self.met: set[tuple[str, str]] = set()
 
     @classmethod
@@ -62,7 +63,7 @@ def _row(row: dict[str, str]) -> tuple[str, str, str]:
 
 def _keys(member: Member) -> tuple[tuple[str, str], ...]:
     name = PurePosixPath(member.name).name
-    return (member.class_name, name), ("", name)
+    return (tidied(member.class_name), name), ("", name)
 
 
 def look_up_groups(members: list[Member], table: Callable[[], bytes] | None = None) -> tuple[list[Member], GroupTable]:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from training.data.images import MAX_UPLOAD_BYTES
+from training.data.names import tidied
 from training.errors import UnreadablePicture
 from training.messages import N_, say
 
@@ -27,7 +28,7 @@ class Member:
 
 def is_junk(name: str) -> bool:
     """Files that computers leave lying about: __MACOSX, dotfiles, Thumbs.db."""
-    parts = PurePosixPath(name).parts
+    parts = [tidied(part) for part in PurePosixPath(name).parts]
     is_hidden = any(part.startswith(".") and part != ".." for part in parts)
     return is_hidden or "__MACOSX" in parts or PurePosixPath(name).name.lower() in JUNK_NAMES
 
@@ -55,7 +56,7 @@ def class_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class ReportLine:
-    """What became of one file of an upload; `sentence` says why it was refused."""
+    """What became of one file of an upload; `sentence` says why it was refused, or what to know of a taken one."""
 
     name: str
     is_taken: bool

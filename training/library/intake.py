@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -13,6 +14,7 @@ from django.db import IntegrityError, transaction
 from training import storage
 from training.data.images import Ingested, ingest
 from training.data.members import Member, ReportLine
+from training.data.names import look_different, made_visible, same_name, tidied
 from training.disk import check_room
 from training.errors import DuplicatePicture, UnreadablePicture
 from training.messages import N_, UserFacingError
@@ -37,6 +39,7 @@ def add_pictures(
     Raises: DiskFull before pictures are kept that would leave less free than is to stay free.
     """
     told: set[int] = set()  # pictures that have a line: the same once more in the same zip is a duplicate
+    renamed: set[str] = set()  # class folders of which it is said that they were taken under another name
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for some in _batched(members, AHEAD):
             check_room(WHAT_WAS_TAKEN_STAYS)
@@ -60,7 +63,10 @@ def add_pictures(
                     yield ReportLine(member.name, False, dict(error.sentence))
                 else:
                     told.add(picture.pk)
-                    yield ReportLine(member.name, True)
+                    remark = {} if member.class_name in renamed else _remark(member.class_name, picture.label.key)
+                    if remark:
+                        renamed.add(member.class_name)
+                    yield ReportLine(member.name, True, remark)
 
 
 def add_picture(
@@ -76,6 +82,7 @@ def add_picture(
     """Keep one picture under a label, which is made where it is new. The file is stored before its row.
 
     Args:
+        class_name: of its folder; `label_named` says which label that is.
         source: the object it shows; pictures of one are kept on one side of the split.
 
     Raises: DuplicatePicture if the recognizer has a picture with the same pixels.
@@ -85,10 +92,9 @@ def add_picture(
         if source:  # said only now: it is grouped again
             recognizer.pictures.filter(pk=present.pk, source="").update(source=source, group="")
         raise _duplicate(present)
-    label, _ = Label.objects.get_or_create(recognizer=recognizer, key=class_name, defaults=names_of(class_name))
     picture = Picture(
         recognizer=recognizer,
-        label=label,
+        label=label_named(recognizer, class_name),
         sha256=ingested.sha256,
         width=ingested.width,
         height=ingested.height,
@@ -107,6 +113,28 @@ def add_picture(
     return picture
 
 
+def label_named(recognizer: Recognizer, class_name: str) -> Label:
+    """The label of a class folder, made where it is new.
+
+    One that only looks the same, as earlier releases could make it, is that label too.
+    """
+    kept = tidied(class_name)
+    labels = {label.key: label for label in recognizer.labels.filter(key__in={class_name, kept})}
+    labels = labels or {label.key: label for label in recognizer.labels.all()}
+    if (key := same_name(class_name, labels)) is not None:
+        return labels[key]
+    label, _ = Label.objects.get_or_create(recognizer=recognizer, key=kept, defaults=names_of(kept))
+    return label
+
+
+def _remark(class_name: str, key: str) -> dict[str, Any]:
+    """What the report says of a folder whose pictures came under another name."""
+    if not look_different(class_name, key):
+        return {}
+    names = {"name": made_visible(class_name), "label": made_visible(key)}
+    return {"template": N_("The folder “%(name)s” was taken as “%(label)s”."), "params": names}
+
+
 def kept_name(name: str) -> str:
     """What a picture's row keeps of its file's path: the end of a long one."""
     return name[-MAX_NAME:]
@@ -120,11 +148,12 @@ def names_of(class_name: str) -> dict[str, str]:
 
 
 def _ingest(member: Member) -> Ingested:
-    if not member.class_name:
+    class_name = tidied(member.class_name)
+    if not class_name:
         raise UnreadablePicture(
             N_("The file lies in no class folder. Put each picture into a folder named after what it shows.")
         )
-    if len(member.class_name) > MAX_KEY:
+    if len(class_name) > MAX_KEY:
         raise UnreadablePicture(
             N_("The class folder's name is longer than %(limit)d characters. Shorten it."), limit=MAX_KEY
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -14,15 +16,15 @@ from django.utils.translation import gettext_lazy as _
 
 from training import queue, storage
 from training.data.members import ReportLine
+from training.models.edits import Edited
 from training.models.leases import Leased, LeasedQuerySet
 from training.models.workers import Worker
 
-if TYPE_CHECKING:
-    from training.models.recognizers import Label
 
-
-class Picture(models.Model):
+class Picture(Edited):
     """One labelled picture, kept re-encoded, upright and without metadata."""
+
+    EDITED = ("label_id", "is_label_confirmed")
 
     recognizer = models.ForeignKey("training.Recognizer", models.CASCADE, related_name="pictures")
     label = models.ForeignKey("training.Label", models.RESTRICT, related_name="pictures")
@@ -57,15 +59,23 @@ class Picture(models.Model):
     def path(self) -> Path:
         return storage.local_path(self.file)
 
-    def confirm(self, label: Label) -> None:
-        """A person says what it shows; the review does not ask again."""
-        Picture.objects.filter(pk=self.pk).update(label=label, is_label_confirmed=True)
+    def confirm(self, label_id: int, by: User, opened: Mapping[str, Any]) -> bool:
+        """A person says what it shows, and the review does not ask again; unless another said something else.
 
-    def remove(self) -> None:
-        """Delete it, then its file."""
+        Args:
+            opened: label and whether it was confirmed, as that person saw it.
+        Returns: whether it is so now.
+        """
+        said = {"label_id": label_id, "is_label_confirmed": True}
+        return self.edited() == said or self.change(said, by, opened)
+
+    def remove(self, opened: Mapping[str, Any]) -> bool:
+        """Delete it, then its file; unless another has said meanwhile what it shows. Returns: whether it is gone."""
         stored = self.file
-        self.delete()
-        storage.forget(stored)
+        is_deleted = self.delete_unless_changed(opened)
+        if is_deleted:
+            storage.forget(stored)
+        return is_deleted
 
 
 class PictureImportQuerySet(LeasedQuerySet):

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from training import storage
 from training.errors import StillInUse, UnknownRecognizer
 from training.messages import N_
+from training.models.edits import Edited
 
 
 class NamedInTwoLanguages(models.Model):
@@ -64,8 +65,13 @@ class RecognizerQuerySet(models.QuerySet["Recognizer"]):
         )
 
 
-class Recognizer(NamedInTwoLanguages):
+class Recognizer(NamedInTwoLanguages, Edited):
     """One domain, such as garbage or birds, with its labels, pictures, runs and versions."""
+
+    EDITED = (
+        *("name_en", "name_zh", "slug", "description_en", "description_zh", "is_public", "is_drawn"),
+        *("is_mirror_safe", "validation_share", "test_share"),
+    )
 
     slug = models.SlugField(
         _("address"),
@@ -154,8 +160,10 @@ class Recognizer(NamedInTwoLanguages):
             self.delete()
 
 
-class Label(NamedInTwoLanguages):
+class Label(NamedInTwoLanguages, Edited):
     """One class of a recognizer; its key is the class folder's name."""
+
+    EDITED = ("name_en", "name_zh")
 
     recognizer = models.ForeignKey(Recognizer, models.CASCADE, related_name="labels")
     key = models.CharField(_("name (of its folder)"), max_length=100)

@@ -113,10 +113,16 @@ class ModelVersion(models.Model):
         """Remember why it could not be published; the version in use has not been touched."""
         ModelVersion.objects.filter(pk=self.pk, is_active=False).update(trouble_sentence=sentence)
 
-    def publish(self, by: User | None, reason: str = "", *, is_roll_back: bool = False) -> None:
+    def publish(
+        self, by: User | None, reason: str = "", *, is_roll_back: bool = False, in_use: int | None = None
+    ) -> None:
         """Make it the version that answers, once it is verified. Any failure leaves the version in use as it is.
 
-        Raises: BrokenArtifact, which the row keeps as its trouble; NotPublishable if it is active already.
+        Args:
+            in_use: number of the version that answers as far as the person knows, 0 for none; None to put it in place
+                of any.
+        Raises: BrokenArtifact, which the row keeps as its trouble; NotPublishable if it is active already, or another
+            than `in_use` is.
         """
         if ModelVersion.objects.filter(pk=self.pk, is_active=True).exists():
             raise self._in_use_already()
@@ -126,13 +132,21 @@ class ModelVersion(models.Model):
             self.keep_trouble(error.sentence)
             raise
         with transaction.atomic():
-            self.activate(by, reason, Activation.Kind.ROLL_BACK if is_roll_back else Activation.Kind.PUBLISH)
+            kind = Activation.Kind.ROLL_BACK if is_roll_back else Activation.Kind.PUBLISH
+            self.activate(by, reason, kind, in_use=in_use)
         self.is_active, self.trouble_sentence = True, {}
 
-    def activate(self, by: User | None, reason: str = "", kind: Activation.Kind | None = None) -> None:
+    def activate(
+        self,
+        by: User | None,
+        reason: str = "",
+        kind: Activation.Kind | None = None,
+        *,
+        in_use: int | None = None,
+    ) -> None:
         """Let it answer from the end of the caller's transaction on; the caller has verified it.
 
-        Raises: NotPublishable if it is active already, or gone.
+        Raises: NotPublishable if it is active already, or gone, or another than `in_use` is active.
         """
         recognizer = Recognizer.objects.select_for_update().filter(pk=self.recognizer_id).first()
         if recognizer is None or not recognizer.versions.filter(pk=self.pk).exists():
@@ -140,6 +154,14 @@ class ModelVersion(models.Model):
         previous = recognizer.versions.active()
         if previous == self:
             raise self._in_use_already()
+        if in_use is not None and previous and previous.number != in_use:
+            raise NotPublishable(
+                N_(
+                    "Version %(number)d has come into use meanwhile, so nothing was changed. Look whether you still "
+                    "want to."
+                ),
+                number=previous.number,
+            )
         recognizer.versions.update(is_active=False, trouble_sentence={})  # what went wrong before this is over
         recognizer.versions.filter(pk=self.pk).update(is_active=True)
         kind = kind or Activation.Kind.PUBLISH
@@ -214,10 +236,14 @@ def version_before(recognizer: Recognizer) -> ModelVersion | None:
     return next(iter(versions_before(recognizer)), None)
 
 
-def roll_back(recognizer: Recognizer, by: User | None, reason: str) -> ModelVersion:
-    """Make the version before the active one active again. Raises: NotPublishable, BrokenArtifact."""
+def roll_back(recognizer: Recognizer, by: User | None, reason: str, *, in_use: int | None = None) -> ModelVersion:
+    """Make the version before the active one active again. Raises: NotPublishable, BrokenArtifact.
+
+    Args:
+        in_use: number of the active one as far as the person knows; a second roll back would lead further back.
+    """
     version = version_before(recognizer)
     if version is None:
         raise NotPublishable(N_("There is no earlier version to roll back to."))
-    version.publish(by, reason, is_roll_back=True)
+    version.publish(by, reason, is_roll_back=True, in_use=in_use)
     return version

@@ -16,6 +16,7 @@ from training import storage
 from training.data.archives import MAX_ARCHIVE_BYTES, count_members
 from training.data.images import MAX_UPLOAD_BYTES
 from training.data.members import Member
+from training.data.names import tidied
 from training.errors import UnreadableArchive
 from training.library.intake import MAX_KEY
 from training.models import Recognizer
@@ -92,6 +93,7 @@ class FilesForm(WithLooks, forms.Form):
     label = forms.CharField(
         label=_("Label"),
         max_length=MAX_KEY,
+        strip=False,  # a label of an earlier release may begin with a blank
         widget=forms.TextInput({"list": "label-keys", "autocomplete": "off"}),
         help_text=_("The name of a label's folder; where there is none, a new label is made."),
         error_messages={"required": _("Name the label that the pictures show.")},
@@ -101,7 +103,11 @@ class FilesForm(WithLooks, forms.Form):
     )
 
     def clean_label(self) -> str:
-        return check_key(self.cleaned_data["label"])
+        label: str = self.cleaned_data["label"]
+        if not tidied(label):
+            raise forms.ValidationError(self.fields["label"].error_messages["required"])
+        check_key(tidied(label))
+        return label
 
     def members(self) -> Iterator[Member]:
         for upload in self.cleaned_data["files"]:

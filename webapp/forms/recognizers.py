@@ -7,7 +7,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from training.data.names import same_name, tidied
 from training.models import Label, Recognizer
+from webapp.forms.editing import EditingForm
 from webapp.forms.looks import WithLooks
 
 TAKEN_ADDRESSES = frozenset({"new", "runs"})  # pages of the dashboard itself
@@ -15,13 +17,21 @@ MIRRORED = [("unknown", _("not said")), ("true", _("yes")), ("false", _("no"))]
 SHARES = ("validation_share", "test_share")
 
 
-class RecognizerForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
+class NameField(forms.CharField):
+    """A name in the form in which it is kept: what cannot be seen in it makes no other name."""
+
+    def to_python(self, value: Any) -> str:
+        return tidied(super().to_python(value) or "")
+
+
+BOTH_NAMES = {"name_en": NameField, "name_zh": NameField}
+
+
+class RecognizerForm(EditingForm):
     class Meta:
         model = Recognizer
-        fields = [
-            *("name_en", "name_zh", "slug", "description_en", "description_zh", "is_public", "is_drawn"),
-            *("is_mirror_safe", *SHARES),
-        ]
+        fields = Recognizer.EDITED
+        field_classes = BOTH_NAMES
         widgets = {
             "description_en": forms.Textarea({"rows": 2}),
             "description_zh": forms.Textarea({"rows": 2}),
@@ -78,12 +88,13 @@ class DeletionForm(WithLooks, forms.Form):
         return address
 
 
-class LabelNamesForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
+class LabelNamesForm(EditingForm):
     """The names of a label; its key stays, for versions and class folders go by it."""
 
     class Meta:
         model = Label
-        fields = ["name_en", "name_zh"]
+        fields = Label.EDITED
+        field_classes = BOTH_NAMES
 
 
 class LabelForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only the stubs know its argument
@@ -92,6 +103,7 @@ class LabelForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only t
     class Meta:
         model = Label
         fields = ["key", "name_en", "name_zh"]
+        field_classes = {"key": NameField, **BOTH_NAMES}
         help_texts = {"key": _("The class folder's name in a zip. It cannot be changed later.")}
 
     def __init__(self, *args: Any, recognizer: Recognizer, **kwargs: Any) -> None:
@@ -99,7 +111,7 @@ class LabelForm(WithLooks, forms.ModelForm):  # type: ignore[type-arg]  # only t
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
-        if self.instance.recognizer.labels.filter(key=key).exists():
+        if same_name(key, self.instance.recognizer.labels.values_list("key", flat=True)) is not None:
             raise forms.ValidationError(_("There is a label of that name already."))
         return check_key(key)
 

@@ -11,11 +11,17 @@ from webapp.forms.looks import WithLooks
 MAX_REASON: int = Activation._meta.get_field("reason").max_length or 0
 
 
-class PublishForm(WithLooks, forms.Form):
+class InUseForm(WithLooks, forms.Form):
+    """Knows which version answered when the page was made, so that nothing is done on top of what another did."""
+
+    in_use = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+class PublishForm(InUseForm):
     reason = forms.CharField(label=_("Reason (optional)"), max_length=MAX_REASON, required=False)
 
 
-class RollBackForm(WithLooks, forms.Form):
+class RollBackForm(InUseForm):
     reason = forms.CharField(
         label=_("Reason"),
         max_length=MAX_REASON,

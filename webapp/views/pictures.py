@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
@@ -12,11 +14,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
-from training import storage
 from training.data.members import ReportLine
+from training.data.names import tidied
 from training.disk import disk_full, is_full
 from training.library.intake import add_pictures
 from training.models import Picture, PictureImport, Recognizer
@@ -27,11 +30,13 @@ from webapp.forms.pictures import ArchiveForm, FilesForm, too_large, upload_form
 from webapp.front.body_limits import ARCHIVE
 from webapp.guards import StaffRequest, staff_required
 from webapp.headers import kept_privately
+from webapp.opened import Meanwhile, Opened
 from webapp.presenters.next_step import is_trainable
 from webapp.rates import counted
 
 PICTURES_A_PAGE = 60
 LINES_A_PAGE = 100
+JUDGED = {"label_id": gettext_lazy("Label"), "is_label_confirmed": gettext_lazy("Confirmed by a person")}
 
 
 # --- in
@@ -71,7 +76,7 @@ def _take_files(request: StaffRequest, recognizer: Recognizer) -> HttpResponse:
         return _refused(request, recognizer, sentences(form))
     lines = _lines(recognizer, form, request.user)
     ended = {"state": PictureImport.State.DONE, "ended_at": timezone.now(), "started_by": request.user}
-    row = recognizer.imports.create(name=form.cleaned_data["label"], **ended, **reported(lines))
+    row = recognizer.imports.create(name=tidied(form.cleaned_data["label"]), **ended, **reported(lines))
     return _taken(request, row)
 
 
@@ -111,7 +116,10 @@ def show_import(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(PictureImport.objects.select_related("recognizer", "started_by"), pk=pk)
     if "HX-Request" in request.headers and not row.has_ended:
         return render(request, "pictures/_progress.html", {"import": row})
-    lines = sorted((ReportLine(**line) for line in row.report), key=lambda line: line.is_taken)  # refused first
+    lines = [ReportLine(**line) for line in row.report]
+    lines.sort(
+        key=lambda line: (line.is_taken, not line.sentence)
+    )  # refused first, then what there is something to say of
     page = Paginator(lines, LINES_A_PAGE).get_page(request.GET.get("page"))
     context = {"import": row, "page": page, "is_trainable": is_trainable(row.recognizer)}
     response = render(request, "pictures/import.html", context)
@@ -164,9 +172,27 @@ def file(request: HttpRequest, pk: int) -> HttpResponseBase:
 @staff_required
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     picture = get_object_or_404(Picture.objects.select_related("recognizer"), pk=pk)
-    stored = picture.file
-    picture.delete()
-    storage.forget(stored)
+    opened = Opened.read(request.POST, picture)
+    if not picture.remove(opened.values):
+        return overtaken(request, picture, opened, "pictures/_delete.html")
     if "HX-Request" in request.headers:
         return HttpResponse()  # takes the picture's place in the grid
     return redirect("pictures", picture.recognizer.slug)
+
+
+def overtaken(
+    request: HttpRequest, picture: Picture, opened: Opened, form_template: str, **context: Any
+) -> HttpResponse:
+    """The picture with what another has said of it meanwhile, and the form by which it is done all the same."""
+    now = get_object_or_404(Picture.objects.select_related("recognizer", "label", "changed_by"), pk=picture.pk)
+    meanwhile = Meanwhile.since(opened, now, JUDGED)
+    return asked_again(request, now, form_template, status=409, meanwhile=meanwhile, **context)
+
+
+def asked_again(
+    request: HttpRequest, picture: Picture, form_template: str, *, status: int, **context: Any
+) -> HttpResponse:
+    """The picture once more, in its place where htmx asked, else on a page of its own."""
+    template = "pictures/_again.html" if "HX-Request" in request.headers else "pictures/again.html"
+    context |= {"picture": picture, "form_template": form_template}
+    return render(request, template, context, status=status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django import forms
 from django.contrib import messages
 from django.db.models import Count, Max, Prefetch, RestrictedError
 from django.http import HttpRequest, HttpResponse
@@ -14,10 +15,12 @@ from training import storage
 from training.errors import StillInUse
 from training.models import Label, ModelVersion, Recognizer, TrainingRun
 from training.models.versions import version_before
+from webapp.first_password import has_first_password
 from webapp.forms.pictures import upload_forms
 from webapp.forms.recognizers import DeletionForm, LabelForm, LabelNamesForm, RecognizerForm
 from webapp.forms.versions import RollBackForm
 from webapp.guards import StaffRequest, staff_required
+from webapp.opened import get_opened_or_404
 from webapp.presenters.next_step import next_step
 from webapp.presenters.room import room_sentence
 
@@ -25,7 +28,7 @@ SHOWN = 5  # of each list on a recognizer's page
 
 
 @staff_required
-def dashboard(request: HttpRequest) -> HttpResponse:
+def dashboard(request: StaffRequest) -> HttpResponse:
     latest = TrainingRun.objects.values("recognizer").annotate(latest=Max("pk")).values("latest")
     published = ModelVersion.objects.filter(is_active=True).prefetch_related(
         Prefetch("failed_openings", FailedOpening.objects.standing(), to_attr="failures")
@@ -35,7 +38,12 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         Prefetch("versions", ModelVersion.objects.troubled(), to_attr="troubled"),
         Prefetch("runs", TrainingRun.objects.filter(pk__in=latest), to_attr="latest_runs"),
     )
-    return render(request, "recognizers/dashboard.html", {"recognizers": recognizers, "room": room_sentence()})
+    context = {
+        "recognizers": recognizers,
+        "room": room_sentence(),
+        "has_first_password": has_first_password(request.user),
+    }
+    return render(request, "recognizers/dashboard.html", context)
 
 
 @staff_required
@@ -48,19 +56,27 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @staff_required
-def edit(request: HttpRequest, slug: str) -> HttpResponse:
-    recognizer = get_object_or_404(Recognizer, slug=slug)
+def edit(request: StaffRequest, slug: str) -> HttpResponse:
+    recognizer = get_opened_or_404(request, Recognizer.objects.all(), slug=slug)
     form = RecognizerForm(request.POST or None, instance=recognizer)
     if not form.is_valid():
-        return _form_page(request, form, Recognizer.objects.get(pk=recognizer.pk))
-    recognizer = form.save()
+        return _form_page(request, form, get_object_or_404(Recognizer, pk=recognizer.pk))
+    if not form.write(request.user):
+        recognizer = get_object_or_404(Recognizer, pk=recognizer.pk)
+        return _form_page(request, form.overtaken(), recognizer)
     messages.success(request, _("Saved."))
-    return redirect("recognizer", recognizer.slug)
+    return redirect("recognizer", form.instance.slug)
 
 
 def _form_page(request: HttpRequest, form: RecognizerForm, recognizer: Recognizer | None = None) -> HttpResponse:
     context = {"form": form, "recognizer": recognizer}
-    return render(request, "recognizers/form.html", context, status=400 if form.is_bound else 200)
+    return render(request, "recognizers/form.html", context, status=_status_of_edit(form))
+
+
+def _status_of_edit(form: forms.BaseForm) -> int:
+    if not form.is_bound:
+        return 200
+    return 409 if getattr(form, "meanwhile", None) else 400
 
 
 @staff_required
@@ -137,26 +153,33 @@ def add_label(request: HttpRequest, slug: str) -> HttpResponse:
 
 @staff_required
 def edit_label(request: StaffRequest, slug: str, pk: int) -> HttpResponse:
-    label = get_object_or_404(Label.objects.select_related("recognizer"), pk=pk, recognizer__slug=slug)
-    if "delete" in request.POST:
-        return _delete_label(request, label)
+    labels = Label.objects.select_related("recognizer")
+    label = get_opened_or_404(request, labels, pk=pk, recognizer__slug=slug)
     form = LabelNamesForm(request.POST or None, instance=label)
     if not form.is_valid():
-        return _label_page(request, form, label.recognizer, label)
-    form.save()
-    return redirect("recognizer", slug)
+        return _label_page(request, form, label.recognizer, get_object_or_404(labels, pk=label.pk))
+    change = _delete_label if "delete" in request.POST else _rename_label
+    if not change(request, form):
+        label = get_object_or_404(labels, pk=label.pk)
+        return _label_page(request, form.overtaken(), label.recognizer, label)
+    return redirect("recognizer", label.recognizer.slug)
 
 
-def _delete_label(request: HttpRequest, label: Label) -> HttpResponse:
+def _rename_label(request: StaffRequest, form: LabelNamesForm) -> bool:
+    return form.write(request.user)
+
+
+def _delete_label(request: HttpRequest, form: LabelNamesForm) -> bool:
+    label: Label = form.instance
     try:
-        label.delete()
+        return label.delete_unless_changed(form.as_opened.values)
     except RestrictedError:
         messages.error(request, _("“%(label)s” still has pictures. Delete them first.") % {"label": label.name})
-    return redirect("recognizer", label.recognizer.slug)
+        return True
 
 
 def _label_page(
     request: HttpRequest, form: LabelForm | LabelNamesForm, recognizer: Recognizer, label: Label | None = None
 ) -> HttpResponse:
     context = {"form": form, "recognizer": recognizer, "label": label}
-    return render(request, "recognizers/label.html", context, status=400 if form.is_bound else 200)
+    return render(request, "recognizers/label.html", context, status=_status_of_edit(form))

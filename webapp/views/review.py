@@ -14,11 +14,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from training.library.manifests import make_new_split
 from training.models import Job, Picture, Recognizer
 from training.results.review_result import ReviewResult
+from webapp.forms.looks import sentences
 from webapp.forms.review import JudgementForm
 from webapp.guards import StaffRequest, staff_required
 from webapp.presenters.picture_review import flawed_of, groups_of, is_uneven, label_errors_of, sizes_of
+from webapp.views.pictures import asked_again, overtaken
 
 ERRORS_A_PAGE = 48
+JUDGE = "review/_judge.html"
 
 
 @require_safe
@@ -67,14 +70,14 @@ def start(request: StaffRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @staff_required
-def judge(request: HttpRequest, pk: int) -> HttpResponse:
+def judge(request: StaffRequest, pk: int) -> HttpResponse:
     picture = get_object_or_404(Picture.objects.select_related("recognizer", "label"), pk=pk)
     form = JudgementForm(request.POST, picture=picture)
+    context = {"labels": picture.recognizer.labels.all()}
     if not form.is_valid():
-        messages.error(request, _("Say which label the picture has, or that it is right."))
-        return redirect("review", picture.recognizer.slug)
-
-    form.carry_out()
+        return asked_again(request, picture, JUDGE, status=400, sentences=sentences(form), **context)
+    if not form.carry_out(request.user):
+        return overtaken(request, picture, form.opened, JUDGE, answer=form.cleaned_data["label"], **context)
     if "HX-Request" in request.headers:
         return HttpResponse()  # takes the picture's place in the list
     return redirect("review", picture.recognizer.slug)

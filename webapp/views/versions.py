@@ -54,7 +54,7 @@ def publish(request: StaffRequest, slug: str, number: int) -> HttpResponse:
         messages.error(request, " ".join(sentences(form)))
         return redirect("version", slug, number)
     try:
-        version.publish(request.user, form.cleaned_data["reason"])
+        version.publish(request.user, **form.cleaned_data)
     except NotPublishable as error:
         messages.error(request, str(error))
         return redirect("version", slug, number)
@@ -74,7 +74,7 @@ def roll_back(request: StaffRequest, slug: str) -> HttpResponse:
         messages.error(request, " ".join(sentences(form)))
         return redirect("recognizer", slug)
     try:
-        version = roll_back_to_the_one_before(recognizer, request.user, form.cleaned_data["reason"])
+        version = roll_back_to_the_one_before(recognizer, request.user, **form.cleaned_data)
     except NotPublishable as error:
         messages.error(request, str(error))
     except BrokenArtifact:  # the page says why

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from classifier.answer import Answer
 from classifier.engine import OpenVersion, engine
+from training.data.names import same_name
 from training.errors import UnreadablePicture
 from training.evaluation.calibration import reliability
 from training.evaluation.metrics import Evaluation, evaluation_of
@@ -116,10 +117,11 @@ def _labelled_files(folder: Path, class_names: list[str]) -> Iterator[tuple[int,
     if not folder.is_dir():
         raise CommandError(f"{folder} is no folder; expected one with a folder per class.")
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    unknown = [path.name for path in folders if path.name not in class_names]
-    if unknown:
-        raise CommandError(f"The version in use knows no class “{unknown[0]}”. It knows: {', '.join(class_names)}.")
-    for path in folders:
+    classes = [same_name(path.name, class_names) for path in folders]
+    if None in classes:
+        unknown = folders[classes.index(None)].name
+        raise CommandError(f"The version in use knows no class “{unknown}”. It knows: {', '.join(class_names)}.")
+    for path, class_name in zip(folders, classes, strict=True):
         for file in sorted(path.iterdir()):
-            if file.is_file() and not file.name.startswith("."):
-                yield class_names.index(path.name), file
+            if class_name and file.is_file() and not file.name.startswith("."):
+                yield class_names.index(class_name), file

@@ -82,3 +82,11 @@ def test_what_was_imported_before_learns_its_object_from_a_later_table(recognize
     regrouped = set(recognizer.pictures.filter(source="sign 1").values_list("group", flat=True))
     assert len(regrouped) == 1
     assert "looked for" not in regrouped
+
+
+def test_a_table_knows_a_class_that_looks_the_same(recognizer: Recognizer, tmp_path: Path) -> None:
+    (tmp_path / "objects.csv").write_text(TABLE.replace("circle,", " circle\u200b,"))
+
+    imported(recognizer, tmp_path, "--groups", tmp_path / "objects.csv")
+
+    assert sources(recognizer) == ["sign 1", "sign 1", ""]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.types import AddPictures
 from training import storage
 from training.data.images import ingest, load_pixels
 from training.data.members import Member, ReportLine, folder_members, is_junk
+from training.data.names import made_visible, tidied
 from training.errors import DuplicatePicture
 from training.library import intake
 from training.library.intake import add_picture, add_pictures
@@ -232,3 +234,54 @@ def test_only_some_pictures_are_held_in_memory_at_a_time(recognizer: Recognizer)
     lines.close()
 
     assert read <= intake.AHEAD
+
+
+# --- names that look alike
+@pytest.mark.parametrize("folder", [" circle", "circle ", "\u202ecircle", "cir\u200bcle"])
+def test_a_folder_that_looks_like_a_label_is_that_label_and_the_report_says_so(
+    recognizer: Recognizer, tmp_path: Path, folder: str
+) -> None:
+    other = {f"{folder}/{number}.png": encoded(draw("circle", number)) for number in (1, 2)}
+
+    lines = added(recognizer, other, tmp_path)
+
+    assert {each.label.key for each in recognizer.pictures.select_related("label")} == {"circle"}
+    assert sorted(line.reason for line in lines.values()) == [
+        "",
+        f"The folder “{made_visible(folder)}” was taken as “circle”.",
+    ]
+
+
+def test_a_new_label_is_kept_without_what_cannot_be_seen(recognizer: Recognizer) -> None:
+    picture = add_picture(recognizer, "\u202e  plastic\u3000bottle ", "1.png", ingest(PICTURE), None)
+
+    assert (picture.label.key, picture.label.name_en) == ("plastic bottle", "plastic bottle")
+
+
+def test_both_ways_to_write_a_letter_are_one_label_without_a_word(recognizer: Recognizer, tmp_path: Path) -> None:
+    names = [unicodedata.normalize(form, "Käfer") for form in ("NFC", "NFD")]
+
+    lines = added(recognizer, {f"{name}/{n}.png": encoded(draw("circle", n)) for n, name in enumerate(names)}, tmp_path)
+
+    assert recognizer.labels.filter(key="Käfer").get().pictures.count() == 2
+    assert {line.reason for line in lines.values()} == {""}
+
+
+@pytest.mark.parametrize("kept", [" circle", "\u202ecat", unicodedata.normalize("NFD", "Käfer")])
+def test_labels_of_an_earlier_release_go_on_under_their_own_names(recognizer: Recognizer, kept: str) -> None:
+    label = recognizer.labels.create(key=kept)
+
+    for number, name in enumerate((kept, tidied(kept))):
+        add_picture(recognizer, name, "1.png", ingest(encoded(draw("circle", number))), None)
+
+    assert label.pictures.count() == (1 if tidied(kept) == "circle" else 2)  # there is a label circle beside it
+
+
+def test_a_folder_whose_name_cannot_be_seen_is_none(recognizer: Recognizer, tmp_path: Path) -> None:
+    (line,) = added(recognizer, {"\u200b/1.png": PICTURE}, tmp_path).values()
+
+    assert "lies in no class folder" in line.reason
+
+
+def test_a_hidden_folder_is_hidden_behind_what_cannot_be_seen_too() -> None:
+    assert is_junk("\u200b.git/1.png")

@@ -478,7 +478,7 @@ def test_a_row_that_does_not_fit_leaves_the_database_empty(everything: Recognize
 def test_an_installation_in_use_is_never_written_over(version: ModelVersion, staff: User, backup: Path) -> None:
     take_backup(backup)
 
-    with pytest.raises(CommandError, match=r"holds .*1 recognizers.*1 users"):
+    with pytest.raises(CommandError, match=r"holds (?=.*1 recognizers).*1 users"):
         call_command("restore", backup)
 
 
@@ -614,6 +614,7 @@ def make_it_say_study(backup: Path) -> None:
     for word in ('"training.%s"', '"%s": ', '"training","%s"]', '"change_%s"'):
         assert word % "search" in text
         text = text.replace(word % "search", word % "study")
+    text = text.replace('"changed_by": null,"changed_at": null,', "")  # of the tenth migration
     (backup / ROWS).write_text(text)
     sum_up(backup)
 

@@ -116,6 +116,17 @@ def test_files_for_an_impossible_label_are_refused(
     assert not recognizer.pictures.exists()
 
 
+def test_files_go_onto_the_label_that_looks_like_the_one_typed(
+    staff_client: Client, recognizer: Recognizer, picture_bytes: PictureBytes
+) -> None:
+    file = SimpleUploadedFile("1.png", picture_bytes())
+
+    page = staff_client.post(UPLOAD, {"label": " circle\u200b", "files": [file]}, follow=True).content.decode()
+
+    assert recognizer.pictures.get().label.key == "circle"
+    assert r"The folder “ circle\u200b” was taken as “circle”." in page
+
+
 def test_too_many_files_at_once_are_refused(
     staff_client: Client, recognizer: Recognizer, picture_bytes: PictureBytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

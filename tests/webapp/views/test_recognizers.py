@@ -258,3 +258,32 @@ def test_a_label_of_another_recognizer_is_not_found(staff_client: Client, recogn
 
     assert staff_client.get(f"/manage/other/labels/{recognizer.labels.first().pk}/").status_code == 404
     assert other.labels.count() == 0
+
+
+@pytest.mark.parametrize("key", [" circle", "\u202ecircle", "cir\u200bcle"])
+def test_a_label_that_looks_like_another_is_refused(staff_client: Client, recognizer: Recognizer, key: str) -> None:
+    answer = staff_client.post("/manage/shapes/labels/new/", {"key": key, "name_en": "", "name_zh": ""})
+
+    assert "There is a label of that name already." in answer.content.decode()
+
+
+def test_names_are_kept_without_what_cannot_be_seen(staff_client: Client, recognizer: Recognizer) -> None:
+    label = recognizer.labels.get(key="circle")
+    hidden = {"name_en": "\u202eDisc\u200b  red ", "name_zh": "\u3000圆"}
+
+    staff_client.post(f"/manage/shapes/labels/{label.pk}/", hidden)
+    staff_client.post("/manage/shapes/edit/", {**NAMES, **hidden, "slug": "shapes"})
+    staff_client.post("/manage/shapes/labels/new/", {"key": "\u200b red  disc", "name_en": "", "name_zh": ""})
+
+    for row in (label, recognizer):
+        row.refresh_from_db()
+        assert (row.name_en, row.name_zh) == ("Disc red", "圆")
+    assert recognizer.labels.filter(key="red disc").exists()
+
+
+@pytest.mark.parametrize("name", ["\u200b", " \u202e "])
+def test_a_name_of_nothing_that_can_be_seen_is_none(staff_client: Client, recognizer: Recognizer, name: str) -> None:
+    made = staff_client.post("/manage/new/", {**NAMES, "name_en": name, "slug": "birds"})
+    labelled = staff_client.post("/manage/shapes/labels/new/", {"key": name, "name_en": "", "name_zh": ""})
+
+    assert (made.status_code, labelled.status_code) == (400, 400)

@@ -71,6 +71,9 @@ class Command(BaseCommand):
         refused = [line for line in lines if not line.is_taken]
         for line in refused:
             self.stdout.write(f"refused {line.name}: {line.reason}")
+        for line in lines:
+            if line.is_taken and line.reason:
+                self.stdout.write(f"{line.name}: {line.reason}")
         self.stdout.write(f"{len(lines) - len(refused)} taken, {len(refused)} refused")
 
 

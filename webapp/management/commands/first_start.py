@@ -16,6 +16,7 @@ from training.data.members import Member
 from training.library.intake import add_pictures
 from training.models import Recognizer, TrainingRun
 from training.runs.supervisor import carry_out
+from webapp.first_password import mark
 
 STAFF_NAME = "staff"
 
@@ -37,8 +38,12 @@ class Command(BaseCommand):
         if User.objects.filter(is_staff=True).exists():
             return
         password = secrets.token_urlsafe(12)
-        User.objects.create_superuser(STAFF_NAME, password=password)
-        self.stdout.write(f"\n  First login: {STAFF_NAME}\n  Password:    {password}   (shown this once)\n\n")
+        with transaction.atomic():
+            mark(User.objects.create_superuser(STAFF_NAME, password=password))
+        self.stdout.write(
+            f"\n  First login: {STAFF_NAME}\n  Password:    {password}   (shown this once)\n"
+            "  Sign in and change it: whatever keeps this output keeps the password.\n\n"
+        )
 
     def _make_starter(self) -> None:
         """The digits, unless the installation has recognizers.
