@@ -41,7 +41,7 @@ def stand_in(run, manifest, report):
     report.epoch(SimpleNamespace(number=1, val_accuracy=1 - run.training_config.dropout, **figures))
     report.stage("evaluating")
 training_run._train = stand_in
-training_run.manifest_of_run = lambda run: None
+training_run.prepared = lambda run, report: None
 def keep(run, manifest, artifact):
     run.succeed(ModelVersion(recognizer=run.recognizer, run=run, folder="f", h5_sha256="0", h5_bytes=1,
         serving_model_sha256="0", serving_model_difference=0,
