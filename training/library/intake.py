@@ -11,7 +11,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from training import storage
-from training.data.images import Ingested, ingest
+from training.data.decoders import ingest
+from training.data.images import Ingested
 from training.data.members import Member, ReportLine
 from training.errors import DuplicatePicture, UnreadablePicture
 from training.messages import N_, UserFacingError
@@ -123,7 +124,7 @@ def _ingest(member: Member) -> Ingested:
         raise UnreadablePicture(
             N_("The class folder's name is longer than %(limit)d characters. Shorten it."), limit=MAX_KEY
         )
-    return ingest(member.read())
+    return ingest(member.read(), patience=None)
 
 
 def _duplicate(present: Picture) -> DuplicatePicture:
