@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,6 +68,7 @@ def ingested(facts: Head, data: bytes) -> Ingested:
 def main(most_bytes: int) -> None:
     """Answer until there is nobody to answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
+    warnings.simplefilter("ignore", UserWarning)  # Pillow's, of what strangers' metadata says
     _limit_memory(most_bytes + BESIDE_BYTES)
     connection = socket.socket(fileno=sys.stdin.fileno())
     with contextlib.suppress(EOFError, ConnectionError), connection.makefile("rb") as incoming:
