@@ -15,13 +15,14 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import requests
+from requests.cookies import RequestsCookieJar
 
 from tests.fuzz.cases import API, ZIP, Case, good_pictures, make_case
 from tests.processes import wait_until
@@ -59,17 +60,17 @@ class Seen:
 class Client:
     """Somebody of the staff who sends; each thread has its own connections."""
 
-    def __init__(self, url: str, cookies: Mapping[str, str] | None = None) -> None:
+    def __init__(self, url: str, cookies: RequestsCookieJar | None = None) -> None:
         self.url = url
         self.session = requests.Session()
         self.session.trust_env = False
-        self.session.cookies.update(cookies or {})
+        self.session.cookies.update(cookies or RequestsCookieJar())
 
-    def sign_in(self, username: str, password: str) -> dict[str, str]:
+    def sign_in(self, username: str, password: str) -> RequestsCookieJar:
         """Returns: the cookies that others may use as well."""
         self.session.get(f"{self.url}/login/", timeout=60)
         self._post("/login/", data={"username": username, "password": password}).raise_for_status()
-        return self.session.cookies.get_dict()
+        return self.session.cookies
 
     def send(self, case: Case) -> requests.Response:
         """Send one file to its entrance. Raises: requests.RequestException where no answer comes."""
