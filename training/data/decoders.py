@@ -36,6 +36,8 @@ from training.messages import N_, Sentence
 
 CHECKOUT = Path(__file__).parent.parent.parent
 START_SECONDS = 60  # for a process to be ready, from a cold disk beside a training
+PREPARED = 2  # processes, before there is a picture
+MOST_PICTURES = 5_000  # that one process decodes; what a library leaks goes with it
 GRACE_SECONDS = 1  # for a process to end by itself once its time is over
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 BROKEN = (EOFError, OSError, ValueError, MemoryError, OverflowError)  # also what came as an answer
@@ -86,6 +88,7 @@ class Decoder:
         self.connection, theirs = socket.socketpair()
         self._incoming = self.connection.makefile("rb")
         self._is_ready = False
+        self.num_pictures = 0
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "training.data.decoder_process", str(most_bytes)],
@@ -101,12 +104,10 @@ class Decoder:
         try:
             self.connection.settimeout(DECODING_SECONDS + GRACE_SECONDS)
             send(self.connection, request, data)
+            self.num_pictures += 1
             return received(self._incoming)
         except BROKEN as error:
             raise self._broke_off(error) from error
-        except BaseException:  # its answer would be taken for the next picture's
-            self.end()
-            raise
 
     def await_start(self) -> None:
         """Wait until it is ready. Raises: NoDecoder; the process is gone then."""
@@ -161,7 +162,7 @@ class Lane:
             most_waiting: threads, beside those that have patience for ever; None for all that come.
         """
         self._most_bytes, self._most_waiting = most_bytes, most_waiting
-        self._free = self._size = size
+        self._free = size
         self._waiting = 0
         self._idle: list[Decoder] = []
         self._all: weakref.WeakSet[Decoder] = weakref.WeakSet()
@@ -180,6 +181,12 @@ class Lane:
         try:
             decoder = self._living()
             yield decoder
+            if decoder.num_pictures >= MOST_PICTURES:
+                decoder.end()
+        except BaseException:  # also Ctrl-C: what it still answers would be taken for the next picture's
+            if decoder is not None:
+                decoder.end()
+            raise
         finally:
             with self._changed:
                 if decoder is not None and decoder.is_alive:
@@ -188,9 +195,9 @@ class Lane:
                 self._changed.notify()
 
     def prepare(self) -> None:
-        """Start as many processes as there may be."""
+        """Start the first processes."""
         with self._changed:
-            self._idle += [self._started() for _ in range(self._free - len(self._idle))]
+            self._idle += [self._started() for _ in range(min(self._free, PREPARED) - len(self._idle))]
 
     def close(self) -> None:
         """End what has nothing to do."""
@@ -203,7 +210,8 @@ class Lane:
     def leave_to_parent(self) -> None:
         """In a process that was forked: keep no end of what belongs to the one that forked it."""
         for decoder in self._all:
-            os.close(decoder.connection.detach())
+            if decoder.connection.fileno() >= 0:
+                os.close(decoder.connection.detach())
 
     def _wait(self, patience: float | None) -> None:
         with self._changed:

@@ -57,6 +57,17 @@ def test_a_decoder_killed_while_it_waits_costs_none(decoder: Decoder) -> None:
     assert load_pixels(PICTURE, 24).shape == (24, 24, 3)
 
 
+def test_a_decoder_has_its_time(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoders, "MOST_PICTURES", 2)
+
+    for _ in range(2):
+        assert decoder.is_alive
+        load_pixels(PICTURE, 24)
+
+    assert not decoder.is_alive
+    assert load_pixels(PICTURE, 24).shape == (24, 24, 3)
+
+
 def test_time_in_the_decoder_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DECODING_SECONDS", "1")
     monkeypatch.setenv("MAX_JPEG_SCANS", "10000")
