@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HOST ?= 127.0.0.1
 export PORT ?= 8000
 
-.PHONY: run install test faults check audit sbom messages lock bench-train
+.PHONY: run install test faults fuzz check audit sbom messages lock bench-train
 
 run: install
 	@exec python -m webapp.start
@@ -34,6 +34,15 @@ test: $(VENV)/.installed-dev
 # Kills, freezes and fills up the real thing, for an hour or so; docs/reliability.md keeps what came of it.
 faults: $(VENV)/.installed-dev
 	python -m tests.faults
+
+# Changed pictures and zips against a site of its own, and many calls of each operation of the API, for half an hour or so;
+# the same seed sends the same.
+FUZZ_COUNT ?= 10000
+FUZZ_EXAMPLES ?= 300
+FUZZ_SEED ?= 1
+fuzz: $(VENV)/.installed-dev
+	python -m tests.fuzz $(FUZZ_COUNT) --seed $(FUZZ_SEED)
+	EXAMPLES=$(FUZZ_EXAMPLES) python -m pytest -q tests/webapp/test_openapi.py
 
 # Makes the figures of docs/training.md again, for some hours: DATA has a folder of class folders per set, KERAS_HOME the
 # ImageNet weights where there is no network, TORCH an interpreter with torch 2.13, h5py, numpy and Pillow.

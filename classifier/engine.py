@@ -24,7 +24,8 @@ from classifier.errors import EngineUnavailable, NoVersion
 from classifier.models import FailedOpening
 from classifier.optional_keras import open_h5
 from training.artifacts.h5 import Golden, PredictFn
-from training.data.images import Source, load_pixels
+from training.data.decoders import load_pixels
+from training.data.images import Source
 from training.errors import BrokenArtifact
 from training.messages import N_, Sentence
 from training.models import ModelVersion, Recognizer

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,8 +28,11 @@ from tests.once import made_once
 from tests.types import AddPictures, MakeVersion, MakeZip, PictureBytes
 from training.artifacts.files import sha256_of
 from training.artifacts.version_files import H5_NAME, PREDICTIONS_NAME, SERVING_MODEL_NAMES
+from training.data import decoders
+from training.data.decoders import Decoder, Lane
 from training.data.images import ingest
 from training.library.intake import add_picture
+from training.limits import MAX_DECODED_BYTES
 from training.models import ModelVersion, Picture, Recognizer, TrainingRun
 
 ROOT = Path(__file__).parent.parent
@@ -168,6 +172,17 @@ def picture_bytes() -> PictureBytes:
 @pytest.fixture
 def make_zip() -> MakeZip:
     return zipped
+
+
+@pytest.fixture
+def decoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoder]:
+    """The one process that decodes strangers' pictures in this test, until it is killed."""
+    lane = Lane(1, MAX_DECODED_BYTES)
+    monkeypatch.setattr(decoders, "lanes", (lane,))
+    lane.prepare()
+    lane.idle[0].await_start()
+    yield lane.idle[0]
+    lane.close()
 
 
 @pytest.fixture

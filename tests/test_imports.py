@@ -21,6 +21,7 @@ HAND_OVER = {
     "training.models",
     "training.artifacts",
     "training.evaluation",
+    "training.data.decoders",
     "training.data.images",
     "training.errors",
     "training.messages",

@@ -17,8 +17,12 @@ class UnreadablePicture(TrainingError):
     """The bytes are no picture we accept."""
 
 
-class TooManyLargePictures(TrainingError):
-    """The memory for decoding is taken by others at the moment."""
+class DecodingBrokeOff(UnreadablePicture):
+    """The process that decoded a picture died of it or was ended, because of time or memory."""
+
+
+class NoDecoder(TrainingError):
+    """No process can decode a picture at the moment; nothing is wrong with it."""
 
 
 class DiskFull(TrainingError):

@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from classifier.answer import Answer
 from classifier.engine import engine
 from classifier.errors import EngineUnavailable, NoVersion
-from training.data.images import MAX_UPLOAD_BYTES
 from training.disk import is_full
-from training.errors import NotComparable, StillInUse, TooManyLargePictures
+from training.errors import NoDecoder, NotComparable, StillInUse
+from training.limits import MAX_UPLOAD_BYTES
 from training.messages import UserFacingError
 from training.models import Recognizer
 from webapp.errors import NoPicture, TooLarge
@@ -26,7 +26,7 @@ STATUSES = {
     StillInUse: 409,
     NotComparable: 409,
     EngineUnavailable: 503,
-    TooManyLargePictures: 503,
+    NoDecoder: 503,
 }
 RETRY_SECONDS = 5
 

@@ -225,7 +225,9 @@ def recognizers(request: HttpRequest) -> Any:
 )
 @decorate_view(small_enough, counted("answers"))
 def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
-    """Answers one JPEG, PNG or WebP picture of at most 10 MB. Every class is scored, the most probable first.
+    """Answers one JPEG, PNG or WebP picture, of at most 10 MB where the site sets no other limit.
+
+    Every class is scored, the most probable first.
 
     Names come in the language of Accept-Language (en, zh-hans). 400: no picture we can read; 404: no such recognizer;
     409: no version of it is published yet; 413: too large; 429: too often, and Retry-After says when again; 503: its

@@ -22,6 +22,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from limits import RateLimitItem, parse
 
+import webapp.front.limits  # noqa: F401  they are known once they are read
+from training.limits import KNOWN
 from webapp.operations.logs import FORMATS
 
 T = TypeVar("T")
@@ -76,6 +78,7 @@ class Environment:
     def read(cls) -> Environment:
         env = environ.Env()
         os.umask(OWNERS_ONLY)
+        _check_limits()
         data_dir = chosen_data_dir()
         _make_folder(data_dir)
         database = chosen_database(env, data_dir)
@@ -136,6 +139,12 @@ def s3_options(storage_url: str) -> dict[str, Any]:
         "file_overwrite": True,  # names are hashes or unique to a run
         "querystring_auth": True,
     }
+
+
+def _check_limits() -> None:
+    for limit in KNOWN:
+        if limit.is_wrong:
+            raise _wrong(limit.variable, os.environ[limit.variable], limit.expected)
 
 
 def _wrong(name: str, value: object, expected: str) -> WrongStart:

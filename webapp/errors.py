@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from training.data.images import MAX_UPLOAD_BYTES
 from training.errors import UnreadablePicture
+from training.limits import MAX_UPLOAD_BYTES
 from training.messages import N_, Sentence, UserFacingError
 
 SOON_SECONDS = 5

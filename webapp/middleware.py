@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.views.defaults import server_error
 from pydantic import ValidationError
 
-from webapp.server import threads
+from webapp.front.limits import THREADS
 
 Handler = Callable[[HttpRequest], HttpResponse]
 RETRY_SECONDS = 10  # what Retry-After says
@@ -57,7 +57,7 @@ class Room:
         self._moved_at = time.monotonic()
 
 
-all_requests, changes = Room(threads - 2), Room(threads - 4)
+all_requests, changes = Room(THREADS - 2), Room(THREADS - 4)
 
 
 class DatabaseAway:

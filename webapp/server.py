@@ -18,13 +18,11 @@ from typing import Any, NoReturn
 from waitress.adjustments import Adjustments
 
 from webapp.front.body_limits import IN_MEMORY_BYTES
+from webapp.front.limits import HEADER_BYTES, MOST_CONNECTIONS, THREADS
 
-threads = 12  # webapp/middleware.py keeps some of them free of whoever waits for the database
 loglevel = "warning"  # of a gunicorn that reads this; see on_starting()
-MOST_CONNECTIONS = 1000
 FILES_BESIDE = 200  # descriptors for what is no connection
 LOOK_AROUND_SECONDS = 1  # between looks at who is too slow
-HEADER_BYTES = 32_000
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +36,7 @@ def main() -> None:
     from waitress.server import MultiSocketServer
     from waitress.task import ThreadedTaskDispatcher
 
+    from training.data import decoders
     from webapp.environment import chosen_address
     from webapp.front.connections import Front
     from webapp.front.permits import Permits
@@ -47,7 +46,7 @@ def main() -> None:
     host, port = chosen_address()
     adjustments = adjusted(host, port)
     dispatcher, sockets, permits = ThreadedTaskDispatcher(), dict[int, Any](), Permits()
-    dispatcher.set_thread_count(threads)
+    dispatcher.set_thread_count(THREADS)
     fronts = []
     for address in adjustments.listen:
         try:
@@ -57,6 +56,7 @@ def main() -> None:
         front.permits, front.most_connections = permits, _most_connections()
         fronts.append(front)
     signal.signal(signal.SIGTERM, _end)
+    decoders.prepare()
     _say_ready(host, port)
     effective = [(each.effective_host, each.effective_port) for each in fronts]
     MultiSocketServer(sockets, adjustments, effective, dispatcher, log.info).run()

@@ -9,6 +9,7 @@ from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.conf import global_settings
 
+from training.limits import MAX_FILES
 from webapp.environment import BASE_DIR, Environment, s3_options
 from webapp.operations.embedded_redis import socket_url
 from webapp.operations.logs import logging_config
@@ -177,11 +178,11 @@ SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked from in
 names_no_proxy = not (TRUSTED_PROXIES or TRUSTS_UNIX_SOCKET)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https and names_no_proxy else None
 
-# --- uploads: what a single picture may be is said in training/data/images.py
+# --- uploads: training/limits.py says what a single one may be
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "tmp"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700  # Django's own defaults let others read
-DATA_UPLOAD_MAX_NUMBER_FILES = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = MAX_FILES
 
 # --- long work. The rows are the truth, so a result is never kept and an answer never waited for.
 CELERY_BROKER_URL = REDIS_URL

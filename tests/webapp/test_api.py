@@ -14,7 +14,6 @@ from tests.types import PictureBytes
 from tests.webapp.uploads import BAD_FILES, upload
 from training.config import TrainingConfig
 from training.config.presets import preset_config
-from training.data import decoding_budget
 from training.models import ModelVersion, Recognizer, TrainingRun
 
 CLASSIFY = "/api/v1/recognizers/shapes/classify"
@@ -70,19 +69,6 @@ def test_a_bad_file_is_refused_in_plain_words(client: Client, version: ModelVers
 
     assert answer.status_code == status
     assert words in answer.json()["detail"]
-
-
-def test_a_large_picture_beside_too_many_others_is_told_so(
-    client: Client, version: ModelVersion, picture_bytes: PictureBytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decoding_budget, "SMALL_BYTES", 0)
-    monkeypatch.setattr(decoding_budget, "PATIENCE_SECONDS", 0.05)
-
-    with decoding_budget.decoding_budget.held(decoding_budget.TOTAL_BYTES):
-        answers = [client.post(each, {"file": upload(picture_bytes())}) for each in (CLASSIFY, "/r/shapes/")]
-
-    assert [(each.status_code, each["Retry-After"]) for each in answers] == [(503, "5"), (503, "5")]
-    assert all("Many large pictures" in each.text for each in answers)
 
 
 def test_a_request_without_a_file_is_refused(client: Client, version: ModelVersion) -> None:

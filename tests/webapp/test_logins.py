@@ -386,3 +386,14 @@ def _seconds(action: Callable[[], object]) -> float:
     started = time.monotonic()
     action()
     return time.monotonic() - started
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["x" * 151, "x" * 300, "名" * 100_000])
+def test_a_name_longer_than_any_account_has_is_refused_unchecked(checks: list[str], name: str) -> None:
+    answer = sign_in(name)
+
+    assert answer.status_code == 200
+    assert "at most 150 characters" in answer.text
+    assert checks == []
+    assert not AccessAttempt.objects.exists()

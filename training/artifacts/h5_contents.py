@@ -11,12 +11,15 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-MAX_OBJECTS = 50_000  # groups, datasets and attributes; the largest network of keras.applications has about 7,000
-MAX_DEPTH = 32
-MAX_PACKED_BYTES = 64_000_000  # of a dataset that is kept packed, which is a picture
-MAX_NESTED_NETWORKS = 8
-MAX_LAYERS = 5_000
-MAX_PADDING = 1_024
+from training.limits import (
+    MAX_DEPTH,
+    MAX_LAYERS,
+    MAX_NESTED_NETWORKS,
+    MAX_OBJECTS,
+    MAX_PACKED_BYTES,
+    MAX_PADDING,
+)
+
 WEIGHTS = "model_weights"  # Keras's group
 DEFLATE, SHUFFLE = 1, 2  # HDF5's numbers of filters
 SIZES = ("units", "filters", "depth_multiplier", "kernel_size")  # of what a layer learns; its stored weights have them

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from training.data.images import MAX_UPLOAD_BYTES
 from training.data.members import Member, class_of, is_junk
 from training.errors import UnreadableArchive
+from training.limits import (
+    MAX_ENTRIES,
+    MAX_LIST_BYTES,
+    MAX_MEMBERS,
+    MAX_RATIO,
+    MAX_UNPACKED_BYTES,
+    MAX_UPLOAD_BYTES,
+)
 from training.messages import N_
-
-MAX_ARCHIVE_BYTES = 2_000_000_000
-MAX_MEMBERS = 20_000
-MAX_UNPACKED_BYTES = 2_000_000_000
-MAX_RATIO = 100  # unpacked to packed, of one member
-MAX_ENTRIES = 3 * MAX_MEMBERS  # of the list at a zip's end: folders, and a companion that macOS packs beside each file
-MAX_LIST_BYTES = 32_000_000  # 20,000 entries with long Chinese names, twice in each, take 13 MB
 
 # The records at a zip's end (PKWARE's APPNOTE.TXT 6.3, 4.3.12 to 4.3.16); behind the last a comment may stand.
 END = struct.Struct("<4s4H2LH")  # signature; …, entries in all; bytes of the list, …; bytes of the comment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -11,6 +12,7 @@ from pathlib import PurePosixPath
 from training.data.members import Member, ReportLine
 from training.data.names import tidied
 from training.errors import TrainingError, UnreadableArchive
+from training.limits import MAX_TABLE_ROWS
 from training.messages import N_
 
 NAME = "groups.csv"
@@ -29,16 +31,27 @@ class GroupTable:
     def read(cls, text: str) -> GroupTable:
         """From CSV with the columns file, group and, where files of two classes share a name, class.
 
-        Raises: UnreadableArchive if a column is missing.
+        Raises: UnreadableArchive if a column is missing, or there are more rows than may be.
         """
-        rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+        try:
+            return cls._of(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+        except csv.Error as error:
+            raise UnreadableArchive(N_("groups.csv cannot be read (%(reason)s)."), reason=str(error)) from error
+
+    @classmethod
+    def _of(cls, rows: csv.DictReader[str]) -> GroupTable:
         columns = rows.fieldnames or []
         if not {"file", "group"} <= set(columns):
             raise UnreadableArchive(
                 N_("groups.csv has the columns “%(columns)s”; it needs file and group, and may have class."),
                 columns=", ".join(columns),
             )
-        return cls(_row(row) for row in rows)
+        table = cls(_row(row) for row in itertools.islice(rows, MAX_TABLE_ROWS))
+        if next(rows, None):
+            raise UnreadableArchive(
+                N_("groups.csv has more than %(limit)d rows. Send the pictures in parts."), limit=MAX_TABLE_ROWS
+            )
+        return table
 
     def of(self, member: Member) -> str:
         """The object that a picture shows; empty where the table does not say."""

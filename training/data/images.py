@@ -21,18 +21,14 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from training.data import perceptual_hashes
-from training.data.decoding_budget import decoding_budget
-from training.errors import TooManyLargePictures, UnreadablePicture
+from training.data.jpeg_scans import count_scans
+from training.errors import UnreadablePicture
+from training.limits import MAX_DECODED_BYTES, MAX_PIXELS, MAX_SCANS, MAX_SIDE, MAX_UPLOAD_BYTES, MIN_SIDE
 from training.messages import N_
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # by content; a file's name says nothing
-MAX_UPLOAD_BYTES = 10_000_000
-MAX_PIXELS = 40_000_000
-MIN_SIDE = 8
-MAX_SIDE = 12_000
-MAX_DECODED_BYTES = 250_000_000  # memory that decoding one picture may take
 PIXEL_BYTES, WEBP_PIXEL_BYTES = 4, 15.5  # as Pillow and libwebp hold them, measured
-SAMPLE_BYTES = 2  # as libjpeg holds those of a progressive JPEG
+SAMPLE_BYTES = 2  # as libjpeg holds those of a JPEG in several scans
 KEPT_SIDE = 640  # a larger picture is made smaller before it is kept or answered; networks read at most this
 
 REDUCING_GAP = 2.0  # a picture is averaged to so many times its kept size before it is resampled
@@ -59,6 +55,10 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
+class LargePicture(Exception):
+    """Decoding the picture takes more memory than was offered."""
+
+
 @dataclass(frozen=True)
 class Ingested:
     """A picture as it is kept: re-encoded, upright, without metadata."""
@@ -70,14 +70,15 @@ class Ingested:
     perceptual_hashes: str = ""  # perceptual hashes, by which near-duplicates are found
 
 
-def ingest(source: Source) -> Ingested:
+def ingest(source: Source, *, most_bytes: int = MAX_DECODED_BYTES) -> Ingested:
     """Check one picture and re-encode it for keeping; nothing of the original file survives but its pixels.
 
     Args:
         source: path, bytes or open binary file of a JPEG, PNG or WebP picture.
-    Raises: UnreadablePicture if the bytes are no picture we accept; the message says which rule it broke.
+        most_bytes: memory that decoding it may take.
+    Raises: UnreadablePicture if the bytes are no picture we accept; the message says which rule it broke. LargePicture.
     """
-    picture = open_picture(source)
+    picture = open_picture(source, most_bytes)
     kept = io.BytesIO()
     picture.save(kept, "WEBP", lossless=True, quality=20, method=0)  # for lossless, quality is effort
     digest = hashlib.sha256(f"{picture.width}x{picture.height}:".encode() + picture.tobytes())
@@ -95,16 +96,17 @@ def encoded_png(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
-def load_pixels(source: Source, image_size: int) -> Pixels:
+def load_pixels(source: Source, image_size: int, *, most_bytes: int = MAX_DECODED_BYTES) -> Pixels:
     """Decode one picture, turn it upright and resize it to a square; pixels keep the 0-255 scale.
 
     Args:
         source: path, bytes or open binary file of a JPEG, PNG or WebP picture.
         image_size: side of the square, in pixels.
+        most_bytes: memory that decoding it may take.
     Returns: uint8 array of shape (image_size, image_size, 3).
-    Raises: UnreadablePicture if the bytes are no picture we accept; the message says which rule it broke.
+    Raises: UnreadablePicture if the bytes are no picture we accept; the message says which rule it broke. LargePicture.
     """
-    square = open_picture(source).resize((image_size, image_size), Image.Resampling.BILINEAR)
+    square = open_picture(source, most_bytes).resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(square, dtype=np.uint8)
 
 
@@ -140,32 +142,35 @@ def _hashed(picture: Image.Image) -> str:
     return perceptual_hashes.hash_picture(np.asarray(grey, dtype=np.uint8))
 
 
-def open_picture(source: Source) -> Image.Image:
+def open_picture(source: Source, most_bytes: int = MAX_DECODED_BYTES) -> Image.Image:
     """Decode within our limits: upright, RGB, transparency on white, no side longer than KEPT_SIDE.
 
-    Raises: UnreadablePicture if the bytes are no picture we accept; TooManyLargePictures if it is large, as others are.
+    Raises: UnreadablePicture if the bytes are no picture we accept; LargePicture if it takes more than `most_bytes`.
     """
-    data = _read(source)
+    data = bytes_of(source)
     try:
-        _check_webp(data)
+        _check_webp(data, most_bytes)
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             _check_limits(picture)
-            with decoding_budget.held(_check_cost(picture)):
-                picture.load()
-                return _kept(picture)
-    except (UnreadablePicture, TooManyLargePictures):
+            _check_cost(picture, data, most_bytes)
+            picture.load()
+            return _kept(picture)
+    except (UnreadablePicture, LargePicture):
         raise
+    except MemoryError as error:
+        raise _too_much_memory() from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise _too_many_pixels() from error
     except UnidentifiedImageError as error:
         raise UnreadablePicture(N_("This is not a picture we can read. Send a JPEG, PNG or WebP file.")) from error
-    except (Exception, MemoryError) as error:  # Pillow raises nearly anything on a broken file
+    except Exception as error:  # Pillow raises nearly anything on a broken file
         raise UnreadablePicture(
             N_("The picture is damaged or incomplete. Save it again as JPEG or PNG and send that.")
         ) from error
 
 
-def _read(source: Source) -> bytes:
+def bytes_of(source: Source) -> bytes:
+    """All of a file that may be a picture. Raises: UnreadablePicture if there is nothing, or too much."""
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, str | Path):
@@ -200,7 +205,7 @@ def _check_limits(picture: Image.Image) -> None:
         raise UnreadablePicture(N_("The picture is animated. Send a single still picture."))
 
 
-def _check_webp(data: bytes) -> None:
+def _check_webp(data: bytes, most_bytes: int) -> None:
     """Look at a WebP's size before Pillow does, which makes room for two of its pictures while it opens it."""
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
         return
@@ -220,27 +225,42 @@ def _check_webp(data: bytes) -> None:
             limit=int(MAX_DECODED_BYTES / WEBP_PIXEL_BYTES / 1e6),
             came=round(width * height / 1e6),
         )
+    if WEBP_PIXEL_BYTES * width * height > most_bytes:
+        raise LargePicture
 
 
-def _samples_held(picture: Image.Image) -> int:
-    """How many samples a progressive JPEG keeps until its last scan, whatever size it is decoded at; else none."""
-    if not (isinstance(picture, JpegImageFile) and picture.info.get("progressive")):
+def _samples_held(picture: Image.Image, data: bytes) -> int:
+    """How many samples a JPEG in several scans keeps until the last, whatever size it is decoded at; else none."""
+    if not isinstance(picture, JpegImageFile):
+        return 0
+    num_scans = count_scans(data, MAX_SCANS)
+    if num_scans > MAX_SCANS:
+        raise UnreadablePicture(
+            N_("The JPEG is stored in more than %(limit)d passes. Save it as an ordinary JPEG and send that."),
+            limit=MAX_SCANS,
+        )
+    if num_scans <= 1 and not picture.info.get("progressive"):
         return 0
     shares = [across * down for _, across, down, _ in picture.layer]
     return picture.width * picture.height * sum(shares) // max(shares)
 
 
-def _check_cost(picture: Image.Image) -> int:
-    """Have the picture decoded at the least size that serves. Returns: bytes of memory that it takes then."""
-    samples = _samples_held(picture)
+def _check_cost(picture: Image.Image, data: bytes, most_bytes: int) -> None:
+    """Have the picture decoded at the least size that serves, and refuse what takes too much memory even so."""
+    samples = _samples_held(picture, data)
     picture.draft("RGB", (2 * KEPT_SIDE, 2 * KEPT_SIDE))  # JPEG only: decodes at 1/2, 1/4 or 1/8
     a_pixel = WEBP_PIXEL_BYTES if picture.format == "WEBP" else PIXEL_BYTES
     num_bytes = round(a_pixel * picture.width * picture.height) + SAMPLE_BYTES * samples
     if num_bytes > MAX_DECODED_BYTES:
-        raise UnreadablePicture(
-            N_("This kind of picture takes too much memory at its size. Save it as an ordinary JPEG and send that.")
-        )
-    return num_bytes
+        raise _too_much_memory()
+    if num_bytes > most_bytes:
+        raise LargePicture
+
+
+def _too_much_memory() -> UnreadablePicture:
+    return UnreadablePicture(
+        N_("This kind of picture takes too much memory at its size. Save it as an ordinary JPEG and send that.")
+    )
 
 
 def _too_many_pixels() -> UnreadablePicture:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from training.data.images import MAX_UPLOAD_BYTES
 from training.data.names import tidied
 from training.errors import UnreadablePicture
+from training.limits import MAX_UPLOAD_BYTES
 from training.messages import N_, say
 
 JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})

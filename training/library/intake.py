@@ -12,7 +12,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from training import storage
-from training.data.images import Ingested, ingest
+from training.data.decoders import ingest
+from training.data.images import Ingested
 from training.data.members import Member, ReportLine
 from training.data.names import look_different, made_visible, same_name, tidied
 from training.disk import check_room
@@ -157,7 +158,7 @@ def _ingest(member: Member) -> Ingested:
         raise UnreadablePicture(
             N_("The class folder's name is longer than %(limit)d characters. Shorten it."), limit=MAX_KEY
         )
-    return ingest(member.read())
+    return ingest(member.read(), patience=None)
 
 
 def _duplicate(present: Picture) -> DuplicatePicture:

@@ -1,17 +1,27 @@
-"""What somebody signed in may change about the own account."""
+"""Signing in, and what somebody signed in may change about the own account."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth import authenticate
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.password_validation import password_validators_help_texts
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from webapp.forms.looks import WithLooks
+
+
+class SignInForm(AuthenticationForm):
+    """A name longer than any account's is not looked at: the record of logins has no room for it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name = cast(forms.CharField, self.fields["username"])  # Django has it limited in the browser alone
+        name.validators.append(MaxLengthValidator(cast(int, name.max_length)))
 
 
 class ChangePasswordForm(WithLooks, PasswordChangeForm):

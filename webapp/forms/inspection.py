@@ -7,8 +7,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from training.data.images import Ingested, ingest
-from training.errors import UnreadablePicture
+from training.data.decoders import ingest
+from training.data.images import Ingested
+from training.errors import NoDecoder, UnreadablePicture
 from training.models import Picture, Recognizer
 from webapp.forms.looks import WithLooks
 from webapp.forms.pictures import ACCEPTED
@@ -42,7 +43,7 @@ class InspectionForm(WithLooks, forms.Form):
             return None
         try:
             return ingest(upload)
-        except UnreadablePicture as error:
+        except (UnreadablePicture, NoDecoder) as error:
             raise forms.ValidationError(str(error)) from error
 
     def clean(self) -> None:

@@ -13,17 +13,16 @@ from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from training import storage
-from training.data.archives import MAX_ARCHIVE_BYTES, count_members
-from training.data.images import MAX_UPLOAD_BYTES
+from training.data.archives import count_members
 from training.data.members import Member
 from training.data.names import tidied
 from training.errors import UnreadableArchive
 from training.library.intake import MAX_KEY
+from training.limits import MAX_ARCHIVE_BYTES, MAX_FILES, MAX_UPLOAD_BYTES
 from training.models import Recognizer
 from webapp.forms.looks import WithLooks
 from webapp.forms.recognizers import check_key
 
-MAX_FILES = 1000
 ACCEPTED = "image/jpeg,image/png,image/webp"
 
 
@@ -65,7 +64,7 @@ class ArchiveForm(WithLooks, forms.Form):
 
 def too_large() -> forms.ValidationError:
     return forms.ValidationError(
-        _("The zip is larger than %(limit)d GB. Send it in parts."), params={"limit": MAX_ARCHIVE_BYTES // 10**9}
+        _("The zip is larger than %(limit)g GB. Send it in parts."), params={"limit": MAX_ARCHIVE_BYTES / 1e9}
     )
 
 
@@ -122,5 +121,6 @@ def upload_forms(recognizer: Recognizer) -> dict[str, object]:
         "files_form": FilesForm(),
         "label_keys": recognizer.labels.values_list("key", flat=True),
         "max_archive_bytes": MAX_ARCHIVE_BYTES,
+        "archive_too_large": too_large().messages[0],
         "max_files": MAX_FILES,
     }

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from training.data.archives import MAX_ARCHIVE_BYTES
-from training.data.images import MAX_UPLOAD_BYTES
+from training.limits import MAX_ARCHIVE_BYTES, MAX_UPLOAD_BYTES
+from webapp.front.limits import ANYWHERE_BYTES
 
 IN_MEMORY_BYTES = 100_000  # of a body; a longer one lies in DATA_DIR/tmp until it is answered
 FORM_BYTES = 100_000  # the form around a picture
@@ -25,7 +25,7 @@ class BodyLimit:
     is_for_staff: bool = False  # others may send no more than anywhere
 
 
-ANYWHERE = BodyLimit(1_000_000)
+ANYWHERE = BodyLimit(ANYWHERE_BYTES)
 PICTURE = BodyLimit(MAX_UPLOAD_BYTES + FORM_BYTES)
 ARCHIVE = BodyLimit(MAX_ARCHIVE_BYTES + ARCHIVE_FORM_BYTES, is_for_staff=True)
 

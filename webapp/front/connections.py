@@ -18,15 +18,16 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 
+from webapp.front.limits import (
+    BODY_GRACE_SECONDS,
+    HEADER_SECONDS,
+    IDLE_SECONDS,
+    LINGER_SECONDS,
+    SLOWEST_BODY,
+    UNREAD_SECONDS,
+)
 from webapp.front.permits import Permits
 from webapp.front.requests import FrontRequest, Refusal
-
-IDLE_SECONDS = 75  # between requests, and before the first
-HEADER_SECONDS = 20  # from a request's first byte to the end of its header
-BODY_GRACE_SECONDS = 20  # before the pace of a body counts
-SLOWEST_BODY = 1000  # bytes a second, in the mean since its header
-UNREAD_SECONDS = 60  # while nothing of an answer is taken
-LINGER_SECONDS = 30  # for which who was refused may go on sending before the connection is cut
 
 
 class FrontTask(WSGITask):

@@ -17,12 +17,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from webapp.devices import remember_device
-from webapp.forms.account import ChangePasswordForm
+from webapp.forms.account import ChangePasswordForm, SignInForm
 from webapp.logins import refuse_if_spent
 
 
 class SignIn(auth_views.LoginView):
     template_name = "accounts/login.html"
+    authentication_form = SignInForm
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_valid(form)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from classifier.answer import KEPT_SCORES, Answer
 from classifier.models import Prediction
-from training.data.images import MAX_UPLOAD_BYTES
+from training.limits import MAX_UPLOAD_BYTES
 from training.messages import UserFacingError
 from training.models import Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of, with_retry

@@ -15,6 +15,7 @@ from tests.drawings import draw, encoded, zipped
 from training.data import archives
 from training.data.archives import count_members, zip_members
 from training.errors import UnreadableArchive
+from training.limits import MAX_ENTRIES, MAX_LIST_BYTES
 
 PICTURE = encoded(draw("circle", 1))
 
@@ -113,12 +114,12 @@ def test_a_zip_that_lies_about_how_many_members_it_has_is_refused(
 
     memory = memory_to_refuse(archive, sentence)
 
-    assert memory < 2 * archives.MAX_LIST_BYTES
+    assert memory < 2 * MAX_LIST_BYTES
 
 
 @pytest.mark.parametrize("comment", [b"", b"made by hand", b"\0" * 0xFFFF])
 def test_a_list_is_counted_past_a_comment(comment: bytes) -> None:
-    archive = listing(archives.MAX_ENTRIES + 1)[:-2] + struct.pack("<H", len(comment)) + comment
+    archive = listing(MAX_ENTRIES + 1)[:-2] + struct.pack("<H", len(comment)) + comment
 
     with pytest.raises(UnreadableArchive, match="names 60001 files and folders"):
         count_members(io.BytesIO(archive))

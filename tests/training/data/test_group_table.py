@@ -8,6 +8,9 @@ from django.core.management import CommandError, call_command
 
 from tests.drawings import draw, encoded, zipped
 from training import storage
+from training.data import group_table
+from training.data.group_table import GroupTable
+from training.errors import UnreadableArchive
 from training.library import imports
 from training.models import PictureImport, Recognizer
 
@@ -90,3 +93,16 @@ def test_a_table_knows_a_class_that_looks_the_same(recognizer: Recognizer, tmp_p
     imported(recognizer, tmp_path, "--groups", tmp_path / "objects.csv")
 
     assert sources(recognizer) == ["sign 1", "sign 1", ""]
+
+
+def test_a_table_longer_than_an_import_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_table, "MAX_TABLE_ROWS", 2)
+
+    with pytest.raises(UnreadableArchive, match="more than 2 rows"):
+        GroupTable.read(TABLE)
+
+
+@pytest.mark.parametrize("cell", ["x" * 200_000, "\0"])
+def test_a_table_that_python_cannot_read_is_refused_in_a_sentence(cell: str) -> None:
+    with pytest.raises(UnreadableArchive, match=r"groups\.csv cannot be read"):
+        GroupTable.read(f"file,group\n{cell},1\n")

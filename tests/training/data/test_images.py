@@ -22,7 +22,6 @@ from tests.drawings import draw, encoded
 from training.data import images
 from training.data.images import (
     KEPT_SIDE,
-    MAX_UPLOAD_BYTES,
     Source,
     ingest,
     jpeg_round_trip,
@@ -30,6 +29,7 @@ from training.data.images import (
     open_picture,
 )
 from training.errors import UnreadablePicture
+from training.limits import MAX_UPLOAD_BYTES
 
 COLLECTED = Path(__file__).parents[4] / "shared" / "bad-images"  # hostile files beside the project, where they are
 CORNER = (20, 200, 40)  # marks the upper left of an upright picture
