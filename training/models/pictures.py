@@ -69,10 +69,15 @@ class Picture(Edited):
         said = {"label_id": label_id, "is_label_confirmed": True}
         return self.edited() == said or self.change(said, by, opened)
 
-    def remove(self, opened: Mapping[str, Any]) -> bool:
-        """Delete it, then its file; unless another has said meanwhile what it shows. Returns: whether it is gone."""
+    def remove(self, opened: Mapping[str, Any] | None = None) -> bool:
+        """Delete it, then its file.
+
+        Args:
+            opened: label and whether it was confirmed, as whoever deletes it saw it; it stays if they have changed.
+        Returns: whether it is gone.
+        """
         stored = self.file
-        is_deleted = self.delete_unless_changed(opened)
+        is_deleted = self.delete_unless_changed(opened or {})
         if is_deleted:
             storage.forget(stored)
         return is_deleted
