@@ -49,8 +49,9 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     done: list[int] = []
 
     def carry_out(pk: int, owner: str) -> bool:
+        is_claimed = Job.objects.get(pk=pk).claim(owner)
         done.append(pk)
-        return Job.objects.get(pk=pk).claim(owner)
+        return is_claimed
 
     monkeypatch.setattr(waiting, "carry_out_job", carry_out)
     return done
