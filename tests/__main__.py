@@ -171,7 +171,7 @@ def main(arguments: Sequence[str]) -> int:
         "--jobs",
         type=int,
         default=2 * (os.cpu_count() or 1),
-        help="how many parts at once; twice as many as cores: they often wait, for a lease to end or a process to start",
+        help="how many parts at once; twice as many as cores: some wait for a lease to end, or for a process to start",
     )
     chosen = parser.parse_args(arguments)
 
