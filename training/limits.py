@@ -62,7 +62,8 @@ MAX_SCANS = limit("MAX_JPEG_SCANS", 100, "scans", 20, 10_000)  # those of camera
 MAX_FILES = limit("MAX_PICTURES_AT_ONCE", 1_000, "pictures", 1, 10_000)  # of one form
 
 # --- the processes that decode them
-DECODERS = limit("DECODERS", min(8, max(2, num_cores())), "processes", 1, 64)  # and as many for large pictures
+DECODERS = limit("DECODERS", min(8, num_cores() + 2), "processes", 1, 64)  # of ordinary pictures
+LARGE_DECODERS = limit("LARGE_DECODERS", 2, "processes", 1, 64)
 MAX_DECODED_BYTES = limit("DECODING_MB", 250, "MB", 50, 10_000) * MB  # memory that decoding one picture may take
 SMALL_BYTES = limit("SMALL_PICTURE_MB", 16, "MB", 8, 1_000) * MB  # what costs no more waits for no large picture
 DECODING_SECONDS = limit("DECODING_SECONDS", 10, "seconds", 1, 600)

@@ -32,7 +32,9 @@ def test_a_wrong_value_stops_the_start_in_a_sentence(monkeypatch: pytest.MonkeyP
 
 def test_every_limit_stands_in_the_table_with_its_default() -> None:
     table = SECURITY.read_text()
-    defaults = {limit.variable: f"{limit.default:,} {limit.unit}" for limit in KNOWN} | {"DECODERS": "cores, 2 to 8"}
+    defaults = {limit.variable: f"{limit.default:,} {limit.unit}" for limit in KNOWN} | {
+        "DECODERS": "cores + 2, up to 8"
+    }
 
     missing = [name for name, default in defaults.items() if f"| `{name}` | {default} |" not in table]
 

@@ -27,6 +27,7 @@ from training.errors import DecodingBrokeOff, NoDecoder, UnreadablePicture
 from training.limits import (
     DECODERS,
     DECODING_SECONDS,
+    LARGE_DECODERS,
     MAX_DECODED_BYTES,
     MOST_WAITING,
     PATIENCE_SECONDS,
@@ -256,7 +257,7 @@ def _no_decoder() -> NoDecoder:
 
 
 def _new_lanes() -> tuple[Lane, Lane]:
-    return Lane(DECODERS, min(SMALL_BYTES, MAX_DECODED_BYTES)), Lane(DECODERS, MAX_DECODED_BYTES, MOST_WAITING)
+    return Lane(DECODERS, min(SMALL_BYTES, MAX_DECODED_BYTES)), Lane(LARGE_DECODERS, MAX_DECODED_BYTES, MOST_WAITING)
 
 
 lanes = _new_lanes()
