@@ -12,6 +12,7 @@ from celery.exceptions import SecurityWarning
 warnings.simplefilter("ignore", SecurityWarning)  # of root; webapp/start.py says it once, for the whole site
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")  # the start has made them; here they would load every page
 app = Celery("discern")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
