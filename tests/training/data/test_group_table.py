@@ -102,7 +102,6 @@ def test_a_table_longer_than_an_import_is_refused(monkeypatch: pytest.MonkeyPatc
         GroupTable.read(TABLE)
 
 
-@pytest.mark.parametrize("cell", ["x" * 200_000, "\0"])
-def test_a_table_that_python_cannot_read_is_refused_in_a_sentence(cell: str) -> None:
+def test_a_table_that_python_cannot_read_is_refused_in_a_sentence() -> None:
     with pytest.raises(UnreadableArchive, match=r"groups\.csv cannot be read"):
-        GroupTable.read(f"file,group\n{cell},1\n")
+        GroupTable.read(f"file,group\n{'x' * 200_000},1\n")

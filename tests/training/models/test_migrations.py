@@ -50,50 +50,44 @@ def constraints(table: str) -> set[str]:
         return set(connection.introspection.get_constraints(cursor, table))
 
 
-def test_searches_and_studies_are_the_same_rows(search: Search, back_to: Callable[[str], Apps]) -> None:
-    values = Search.objects.values().get()
+def test_a_search_was_a_study_and_is_a_search_again(
+    search: Search, staff: User, back_to: Callable[[str], Apps]
+) -> None:
+    """One way there and back, which takes long: rows, optuna's tables beside them, constraints and permissions."""
+    make_tables()
+    values, name = Search.objects.values().get(), search.storage_name
 
     models = back_to(STUDIES)
     studies = list(models.get_model("training", "Study").objects.values())
     studies_of_runs = models.get_model("training", "TrainingRun").objects.order_by("pk").values_list("study", flat=True)
-
     assert (studies, list(studies_of_runs)) == ([values], [search.pk, None])
+    constraints_before = constraints("training_study")
+    staff.user_permissions.add(Permission.objects.get(codename="change_study"))
+
     forward()
     assert Search.objects.values().get() == values
     assert list(search.trials) == [search.best_run]
+    _is_beside_optunas_own_tables(name)
+    _constraints_have_new_names(constraints_before, constraints("training_search"))
+    _whoever_might_change_studies_may_change_searches(staff)
+    with pytest.raises(IntegrityError):
+        TrainingRun.objects.create(recognizer=search.recognizer, config={}, search=search, trial_number=0)
 
 
-def test_a_search_keeps_its_name_beside_optunas_own_tables(search: Search, back_to: Callable[[str], Apps]) -> None:
-    make_tables()
-    name = search.storage_name
-
-    back_to(STUDIES)
-    forward()
-
+def _is_beside_optunas_own_tables(name: str) -> None:
     tables = connection.introspection.table_names()
     assert Search.objects.get().storage_name == name
     assert {"studies", "training_search"} <= set(tables)
     assert "training_study" not in tables
 
 
-def test_constraints_say_what_the_rows_are(search: Search, back_to: Callable[[str], Apps]) -> None:
-    back_to(STUDIES)
-    before = constraints("training_study")
-    forward()
-    after = constraints("training_search")
-
+def _constraints_have_new_names(before: set[str], after: set[str]) -> None:
     for name in ("{}_state_is_known", "{}_has_a_budget", "an_ended_{}_says_when"):
         assert name.format("study") in before - after
         assert name.format("search") in after - before
-    with pytest.raises(IntegrityError):
-        TrainingRun.objects.create(recognizer=search.recognizer, config={}, search=search, trial_number=0)
 
 
-def test_who_might_change_studies_may_change_searches(staff: User, back_to: Callable[[str], Apps]) -> None:
-    back_to(STUDIES)
-    staff.user_permissions.add(Permission.objects.get(codename="change_study"))
-    forward()
-
+def _whoever_might_change_studies_may_change_searches(staff: User) -> None:
     given = staff.user_permissions.get()
     assert (given.natural_key(), given.name) == (("change_search", "training", "search"), "Can change search")
     assert not Permission.objects.filter(codename__endswith="study").exists()
