@@ -23,6 +23,7 @@ HAND_OVER = {
     "training.evaluation",
     "training.data.decoders",
     "training.data.images",
+    "training.data.names",
     "training.errors",
     "training.messages",
 }
