@@ -170,8 +170,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--jobs",
         type=int,
-        default=2 * (os.cpu_count() or 1),
-        help="how many parts at once; twice as many as cores: some wait for a lease to end, or for a process to start",
+        default=1 + (os.cpu_count() or 1),
+        help="how many parts at once; one more than cores: some wait for a lease to end",
     )
     chosen = parser.parse_args(arguments)
 
