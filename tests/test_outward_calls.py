@@ -63,7 +63,8 @@ def all_the_way(site: Site, files: Path) -> None:
     ended = wait_until(lambda: browser.get(address, timeout=30).json()["state"] in ("succeeded", "failed"), seconds=180)
     assert ended
     assert browser.get(address, timeout=30).json()["state"] == "succeeded", browser.get(address, timeout=30).text
-    for page in ("/", "/r/shapes/", "/manage/", "/manage/shapes/versions/1/", "/api/v1/docs", "/readyz", "/metrics"):
+    assert wait_until(lambda: browser.get(f"{site.url}/readyz", timeout=30).ok)  # a busy machine may be late once
+    for page in ("/", "/r/shapes/", "/manage/", "/manage/shapes/versions/1/", "/api/v1/docs", "/metrics"):
         browser.get(f"{site.url}{page}", timeout=30).raise_for_status()
     with (files / "circle.png").open("rb") as picture:
         send(browser, f"{site.url}/api/v1/recognizers/shapes/classify", files={"file": picture})
