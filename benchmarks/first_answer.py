@@ -66,7 +66,7 @@ def answered(url: str, picture: bytes) -> bool:
 
 def megabytes(pid: int) -> float:
     """Of the process and its children; what they share is counted once (proportional set size)."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
     fields = Path(f"/proc/{pid}/smaps_rollup").read_text().split("\n")
     own = next(int(line.split()[1]) for line in fields if line.startswith("Pss:"))
     return own / 1024 + sum(megabytes(int(child)) for child in children)
