@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import socket
@@ -19,9 +20,10 @@ from typing import Any, BinaryIO
 
 from training.data.images import Ingested, LargePicture, ingest, load_pixels
 from training.errors import UnreadablePicture
-from training.limits import DECODING_SECONDS, MAX_UPLOAD_BYTES, MB
+from training.limits import DECODING_SECONDS, MAX_UPLOAD_BYTES, MB, SMALL_BYTES
 
 LENGTHS = struct.Struct(">IQ")  # of a message's head, which is JSON, and of the bytes that follow it
+NICENESS = 10  # of those for large pictures: pages and ordinary pictures come first
 BESIDE_BYTES = 100 * MB + 3 * MAX_UPLOAD_BYTES  # what is needed beside the decoded picture
 
 Head = dict[str, Any]
@@ -69,6 +71,8 @@ def main(most_bytes: int) -> None:
     """Answer until there is nobody to answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
     warnings.simplefilter("ignore", UserWarning)  # Pillow's, of what strangers' metadata says
+    if most_bytes > SMALL_BYTES:
+        os.nice(NICENESS)
     _limit_memory(most_bytes + BESIDE_BYTES)
     connection = socket.socket(fileno=sys.stdin.fileno())
     with contextlib.suppress(EOFError, ConnectionError), connection.makefile("rb") as incoming:
