@@ -193,6 +193,8 @@ def test_with_augmentation_at_rest_a_plain_call_of_the_saved_network_answers_rig
 
     network = build(name, augmentation=AUGMENTATIONS, image_size=32)
     networks.with_augmentation_at_rest(network).save(tmp_path / "network.h5")
+    with h5py.File(tmp_path / "network.h5", "a") as file:
+        file["discern/golden_input"] = pixels(1, 32)[0]  # which no input of the network may be larger than
     check_layers(tmp_path / "network.h5")
     opened = keras.saving.load_model(tmp_path / "network.h5", compile=False)
 
