@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext as _
 
 from training.disk import disk_full, is_full
 from webapp import middleware
 from webapp.refusals import refusal
 
-Handler = Callable[[HttpRequest], HttpResponse]
 INSUFFICIENT_STORAGE = 507
 
 log = logging.getLogger(__name__)
 
 
-class FullDisk:
+class FullDisk(MiddlewareMixin):
     """Middleware: answers where a view met a full disk. It stands below DatabaseAway, which would call it an outage."""
-
-    def __init__(self, get_response: Handler) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return refused(request, error) if is_full(error) else None

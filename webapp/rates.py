@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
+from django.utils.deprecation import MiddlewareMixin
 from limits import RateLimitItem
 
 from training.messages import N_, Sentence, say
@@ -20,8 +20,8 @@ from webapp.counters import spend
 from webapp.errors import Refused
 from webapp.operations.access import is_local
 from webapp.operations.prometheus import count_turned_away
-from webapp.refusals import refusal
-from webapp.trusted_proxies import Handler, names_proxies, network_of
+from webapp.refusals import plain_refusal
+from webapp.trusted_proxies import names_proxies, network_of
 
 TOO_MANY = {
     "answers": {
@@ -89,14 +89,8 @@ def _who_asks(request: HttpRequest) -> tuple[str, str]:
     return "address", network_of(request.META.get("REMOTE_ADDR", ""))
 
 
-class Refusals:
+class Refusals(MiddlewareMixin):
     """Answers 429 or 503 where a view, or what it called, has raised Refused."""
-
-    def __init__(self, get_response: Handler) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return answer(request, error) if isinstance(error, Refused) else None
@@ -107,8 +101,4 @@ def answer(request: HttpRequest, error: Refused) -> HttpResponse:
     count_turned_away(error.kind, error.by)
     floods.remember(request, error)
     headers = {"Retry-After": str(error.retry_after), "Cache-Control": "no-store"}
-
-    def page() -> str:
-        return render_to_string("refused.html", {"what": say(error.what), "error": error}, request)
-
-    return refusal(request, error.status, str(error), page, headers)
+    return plain_refusal(request, error.status, say(error.what), str(error), headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 
 
 def refusal(
@@ -24,3 +25,14 @@ def refusal(
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         return JsonResponse({"errors": [sentence]}, status=status, headers=headers)
     return HttpResponse(page(), status=status, headers=headers)
+
+
+def plain_refusal(
+    request: HttpRequest, status: int, what: str, sentence: str, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """The same with the usual page: `what` is its heading."""
+
+    def page() -> str:
+        return render_to_string("refused.html", {"what": what, "error": sentence}, request)
+
+    return refusal(request, status, sentence, page, headers)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from training.disk import disk_full
 from training.messages import N_
 from webapp.front.body_limits import ANYWHERE, body_limit, bytes_on_disk
 from webapp.front.requests import REFUSAL, Refusal
-from webapp.refusals import refusal
+from webapp.refusals import plain_refusal
 
 Handler = Callable[[HttpRequest], HttpResponse]
 ANSWERS: dict[Refusal, tuple[int, str]] = {
@@ -45,8 +44,4 @@ class RefusedBody:
             status, template = ANSWERS[why]
             sentence = _(template) % {"limit": limit.max_bytes / 1e6}
         headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
-
-        def page() -> str:
-            return render_to_string("refused.html", {"what": _("This was not taken"), "error": sentence}, request)
-
-        return refusal(request, status, sentence, page, headers)
+        return plain_refusal(request, status, _("This was not taken"), sentence, headers)

@@ -158,15 +158,11 @@ def edit_label(request: StaffRequest, slug: str, pk: int) -> HttpResponse:
     form = LabelNamesForm(request.POST or None, instance=label)
     if not form.is_valid():
         return _label_page(request, form, label.recognizer, get_object_or_404(labels, pk=label.pk))
-    change = _delete_label if "delete" in request.POST else _rename_label
-    if not change(request, form):
+    is_done = _delete_label(request, form) if "delete" in request.POST else form.write(request.user)
+    if not is_done:
         label = get_object_or_404(labels, pk=label.pk)
         return _label_page(request, form.overtaken(), label.recognizer, label)
     return redirect("recognizer", label.recognizer.slug)
-
-
-def _rename_label(request: StaffRequest, form: LabelNamesForm) -> bool:
-    return form.write(request.user)
 
 
 def _delete_label(request: HttpRequest, form: LabelNamesForm) -> bool:
