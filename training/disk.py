@@ -15,6 +15,7 @@ from training.messages import N_, Sentence
 NUMBERS = (errno.ENOSPC, errno.EDQUOT)
 SQLITE_SAYS = "database or disk is full"
 POSTGRES_DISK_FULL = "53100"  # SQLSTATE
+NOTHING_IS_TAKEN = N_("%(room)s Uploads, imports and trainings are refused until there is room.")
 USUAL_FLOOR_BYTES, USUAL_FLOOR_SHARE = 500_000_000, 0.02  # the smaller one, where MIN_FREE_DISK says nothing
 
 

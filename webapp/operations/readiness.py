@@ -27,8 +27,8 @@ from redis.retry import Retry
 
 from classifier.engine import engine
 from training import storage
-from training.disk import check_room
-from training.messages import N_, UserFacingError
+from training.disk import NOTHING_IS_TAKEN, check_room
+from training.messages import UserFacingError
 from training.models import ModelVersion
 
 PATIENCE_SECONDS = 3.0
@@ -166,7 +166,7 @@ def ping_redis() -> None:
 
 def see_room() -> None:
     """Raises: DiskFull where uploads and trainings are refused for want of room."""
-    check_room(N_("%(room)s Uploads, imports and trainings are refused until there is room."))
+    check_room(NOTHING_IS_TAKEN)
 
 
 checks = {

@@ -8,7 +8,8 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from training.disk import Room, readable
+from training.disk import NOTHING_IS_TAKEN, Room, check_room, readable
+from training.errors import DiskFull
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,14 @@ class RoomSentence:
 
 
 def room_sentence() -> RoomSentence:
+    try:
+        check_room(NOTHING_IS_TAKEN)
+    except DiskFull as error:
+        return RoomSentence(str(error), is_short=True)
     room = Room.of(Path(settings.DATA_DIR))
     sizes = {"free": readable(room.free), "floor": readable(room.floor)}
-    if room.is_short:
-        template = _(
-            "The disk of DATA_DIR has %(free)s left; %(floor)s are to stay free (MIN_FREE_DISK). Uploads, imports and "
-            "trainings are refused until there is room."
-        )
-    elif room.floor:
+    if room.floor:
         template = _("The disk has %(free)s left; below %(floor)s uploads, imports and trainings are refused.")
     else:
         template = _("The disk has %(free)s left.")
-    return RoomSentence(template % sizes, room.is_short)
+    return RoomSentence(template % sizes, is_short=False)
