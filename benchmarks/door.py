@@ -28,12 +28,10 @@ from urllib.parse import urlencode, urlsplit
 
 from PIL import Image
 
-from benchmarks.first_answer import megabytes
+from benchmarks.first_answer import MULTIPART, megabytes, multipart
 
 T = TypeVar("T")
 LISTENING = "0A"  # the state of a socket in /proc/net/tcp
-BOUNDARY = "discern-benchmark"
-MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 @dataclass
@@ -88,11 +86,6 @@ class Seen:
             f"  p50 {hundredths[49] * 1000:.0f}  p99 {hundredths[98] * 1000:.0f}  max {max(self.seconds) * 1000:.0f} ms"
             f"  {self.megabytes:.0f} MB  tmp {self.bytes_in_tmp / 1e6:.1f} MB  attackers: {said or 'no answer'}"
         )
-
-
-def multipart(picture: bytes) -> bytes:
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n\r\n'
-    return head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 @contextmanager
@@ -162,8 +155,8 @@ def dripping(site: Site, seconds: float) -> Counter[str]:
     return held([b"GET / HTTP/1.1\r\nHost: here\r\nX-Slow: ", form, photo.encode(), unread] * 50, site, seconds)
 
 
-def held(beginnings: list[bytes], site: Site, seconds: float) -> Counter[str]:
-    """Connections that drip a byte a second after their beginning, until they are cut."""
+def held(beginnings: list[bytes], site: Site, seconds: float, *, part: bytes = b"x", every: float = 1) -> Counter[str]:
+    """Connections that send a part every so many seconds after their beginning, until they are cut."""
     ends = time.monotonic() + seconds
     cut: Counter[str] = Counter()
 
@@ -172,8 +165,8 @@ def held(beginnings: list[bytes], site: Site, seconds: float) -> Counter[str]:
             try:
                 connection.sendall(beginning)
                 while time.monotonic() < ends:
-                    time.sleep(1)
-                    connection.sendall(b"x")
+                    time.sleep(every)
+                    connection.sendall(part)
             except OSError:
                 cut["cut"] += 1
 
@@ -183,22 +176,8 @@ def held(beginnings: list[bytes], site: Site, seconds: float) -> Counter[str]:
 
 def phones(site: Site, seconds: float) -> Counter[str]:
     """200 phones that upload 5 MB at 20 kB a second, as long as there is time."""
-    ends = time.monotonic() + seconds
     head = f"POST /api/v1/recognizers/{site.slug}/classify HTTP/1.1\r\nHost: here\r\nContent-Length: 5000000\r\n\r\n"
-    cut: Counter[str] = Counter()
-
-    def upload(_: int) -> None:
-        with site.connect() as connection:
-            try:
-                connection.sendall(head.encode())
-                while time.monotonic() < ends:
-                    connection.sendall(b"x" * 5_000)
-                    time.sleep(0.25)
-            except OSError:
-                cut["cut"] += 1
-
-    in_parallel(upload, range(200))
-    return cut
+    return held([head.encode()] * 200, site, seconds, part=b"x" * 5_000, every=0.25)
 
 
 def costly(number: int) -> Callable[[Site, float], Counter[str]]:

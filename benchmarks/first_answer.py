@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BOUNDARY = "discern-benchmark"
+MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 def main(slug: str, picture: Path, rounds: int) -> None:
@@ -52,16 +53,20 @@ def measure(slug: str, picture: bytes) -> tuple[float, float, float]:
 
 
 def answered(url: str, picture: bytes) -> bool:
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n\r\n'
-    body = head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
-    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    request = urllib.request.Request(url, multipart(picture), MULTIPART)  # noqa: S310
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             return bool(response.status == 200)
     except urllib.error.HTTPError:
         raise
     except OSError:
         return False
+
+
+def multipart(picture: bytes) -> bytes:
+    """The body of a form with the picture, to be sent with the headers MULTIPART."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n\r\n'
+    return head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def megabytes(pid: int) -> float:
