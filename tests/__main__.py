@@ -106,7 +106,9 @@ def parts_of_pytest(folder: Path, suffix: str, options: Sequence[str], database_
     parts = []
     for number, (name, chosen) in enumerate(PARTS.items()):
         part = Part(name + suffix, (), folder)
-        part.command = (sys.executable, "-m", "pytest", *chosen, *options, f"--junitxml={part.results}")
+        # a folder of its own: where they share pytest's, one removes what another is removing, and both fail
+        own = (f"--basetemp={folder / part.name}", f"--junitxml={part.results}")
+        part.command = (sys.executable, "-m", "pytest", *chosen, *options, *own)
         part.env = {"DATABASE_URL": database_url} if database_url else {}
         part.env |= {"REDIS_URL": urlsplit(redis_url)._replace(path=f"/{number}").geturl()} if redis_url else {}
         parts.append(part)
