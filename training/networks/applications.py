@@ -1,11 +1,12 @@
-"""The networks of keras.applications, with the preprocessing that their ImageNet weights were learned with."""
+"""Networks with weights of ImageNet, each with the preprocessing that these were learned with.
+
+They are EfficientNet-Lite's, which come along, and all of keras.applications.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,8 +15,10 @@ from keras import layers
 
 from training.config import TrainingConfig
 from training.config.choices import APPLICATION_TITLES
+from training.config.pretrained_weights import keras_file, keras_folder
 from training.errors import WeightsNotFound
 from training.messages import N_
+from training.networks import efficientnet_lite
 from training.networks.parts import BATCH_NORM_MOMENTUM, on_maps, pixels_of
 from training.networks.random_layers import augmented
 
@@ -26,10 +29,9 @@ UPPER_PART = 1 / 3  # of a backbone's layers, about, where no better place to be
 
 @dataclass(frozen=True)
 class Application:
-    """One network of keras.applications."""
+    """One network whose weights have learned from ImageNet."""
 
     prepare: Callable[[keras.KerasTensor], keras.KerasTensor]  # from pixels in 0-255
-    weights_file: str = ""  # under which Keras keeps its ImageNet weights; empty where it depends on the image size
     fine_tune_from: str = ""  # the first layer of its upper part; empty leaves the choice to `fine_tune_from`
 
 
@@ -58,42 +60,26 @@ def _as_they_are(pixels: keras.KerasTensor) -> keras.KerasTensor:
     return pixels
 
 
-_KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
 APPLICATIONS = {
-    "mobilenetv2": Application(_minus_one_to_one, fine_tune_from="block_6_expand"),
-    "mobilenet": Application(_minus_one_to_one, fine_tune_from="conv_dw_7"),
-    "mobilenetv3small": Application(_as_they_are, "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"),
-    "mobilenetv3large": Application(_as_they_are, "weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5"),
-    "nasnetmobile": Application(_minus_one_to_one, "nasnet_mobile_no_top.h5"),
-    "nasnetlarge": Application(_minus_one_to_one, "nasnet_large_no_top.h5"),
-    **{f"efficientnetb{size}": Application(_as_they_are, f"efficientnetb{size}_notop.h5") for size in range(8)},
-    **{
-        f"efficientnetv2{size}": Application(_as_they_are, f"efficientnetv2-{size}_notop.h5")
-        for size in ("b1", "b2", "b3", "s", "m", "l")
-    },
-    "efficientnetv2b0": Application(_as_they_are, "efficientnetv2-b0_notop.h5", fine_tune_from="block5a_expand_conv"),
-    **{
-        f"convnext{size}": Application(_as_they_are, f"convnext_{size}_notop.h5")
-        for size in ("tiny", "small", "base", "large", "xlarge")
-    },
-    **{f"densenet{depth}": Application(_standardized, f"densenet{depth}{_KERNELS}") for depth in (121, 169, 201)},
-    **{
-        f"resnet{depth}": Application(_caffe_pixels, f"resnet{depth}{_KERNELS}", fine_tune_from="conv5_block1_1_conv")
-        for depth in (50, 101, 152)
-    },
-    **{f"resnet{depth}v2": Application(_minus_one_to_one, f"resnet{depth}v2{_KERNELS}") for depth in (50, 101, 152)},
-    "inceptionv3": Application(_minus_one_to_one, f"inception_v3{_KERNELS}"),
-    "inceptionresnetv2": Application(_minus_one_to_one, f"inception_resnet_v2{_KERNELS}"),
-    "xception": Application(_minus_one_to_one, f"xception{_KERNELS}"),
-    **{
-        f"vgg{depth}": Application(_caffe_pixels, f"vgg{depth}{_KERNELS}", fine_tune_from="block5_conv1")
-        for depth in (16, 19)
-    },
+    **{name: Application(efficientnet_lite.prepare, "block4a_expand_conv") for name in efficientnet_lite.SIZES},
+    "mobilenetv2": Application(_minus_one_to_one, "block_6_expand"),
+    "mobilenet": Application(_minus_one_to_one, "conv_dw_7"),
+    **{f"mobilenetv3{size}": Application(_as_they_are) for size in ("small", "large")},
+    **{f"nasnet{size}": Application(_minus_one_to_one) for size in ("mobile", "large")},
+    **{f"efficientnetb{size}": Application(_as_they_are) for size in range(8)},
+    **{f"efficientnetv2{size}": Application(_as_they_are) for size in ("b1", "b2", "b3", "s", "m", "l")},
+    "efficientnetv2b0": Application(_as_they_are, "block5a_expand_conv"),
+    **{f"convnext{size}": Application(_as_they_are) for size in ("tiny", "small", "base", "large", "xlarge")},
+    **{f"densenet{depth}": Application(_standardized) for depth in (121, 169, 201)},
+    **{f"resnet{depth}": Application(_caffe_pixels, "conv5_block1_1_conv") for depth in (50, 101, 152)},
+    **{f"resnet{depth}v2": Application(_minus_one_to_one) for depth in (50, 101, 152)},
+    **{name: Application(_minus_one_to_one) for name in ("inceptionv3", "inceptionresnetv2", "xception")},
+    **{f"vgg{depth}": Application(_caffe_pixels, "block5_conv1") for depth in (16, 19)},
 }
 
 
 def on_backbone(config: TrainingConfig, num_classes: int) -> keras.Model:
-    """A network of keras.applications, in the layer `backbone`, with a new last layer.
+    """A network with weights of ImageNet, in the layer `backbone`, with a new last layer.
 
     Raises: WeightsNotFound if pretrained weights are wanted and cannot be had.
     """
@@ -104,6 +90,9 @@ def on_backbone(config: TrainingConfig, num_classes: int) -> keras.Model:
 
 def backbone_of(config: TrainingConfig) -> keras.Model:
     """Prepared pixels -> the last maps. Raises: WeightsNotFound."""
+    if config.network in efficientnet_lite.SIZES:
+        lite = efficientnet_lite.efficientnet_lite(config.network, config.image_size, pretrained=config.pretrained)
+        return keras.Model(lite.inputs[0], lite.outputs[0], name="backbone")
     application = getattr(keras.applications, APPLICATION_TITLES[config.network])
     shape = (config.image_size, config.image_size, 3)
     try:
@@ -124,20 +113,9 @@ def _without_weights(config: TrainingConfig, error: Exception) -> WeightsNotFoun
         ),
         network=config.network,
         reason=str(error)[:300],
-        file=_weights_file(config),
-        folder=str(Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"),
+        file=keras_file(config.network, config.image_size),
+        folder=str(keras_folder()),
     )
-
-
-def _weights_file(config: TrainingConfig) -> str:
-    """The name under which keras.applications looks for a backbone's ImageNet weights."""
-    if config.network == "mobilenetv2":
-        trained_at = config.image_size if config.image_size in (96, 128, 160, 192, 224) else 224
-        return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{trained_at}_no_top.h5"
-    if config.network == "mobilenet":
-        trained_at = config.image_size if config.image_size in (128, 160, 192, 224) else 224
-        return f"mobilenet_1_0_{trained_at}_tf_no_top.h5"
-    return APPLICATIONS[config.network].weights_file
 
 
 def in_plain_layers(network: keras.Model, config: TrainingConfig) -> keras.Model:

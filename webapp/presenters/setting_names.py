@@ -138,8 +138,21 @@ NETWORKS = {
     each.name: each
     for each in (
         Network(
-            "mobilenetv2", "MobileNetV2", _("Photos, even few of them. Starts from weights learned on many photos.")
+            "efficientnetlite0",
+            "EfficientNet-Lite0",
+            _("Photos, even few of them. Starts from weights learned on many photos."),
         ),
+        Network(
+            "efficientnetlite1",
+            "EfficientNet-Lite1",
+            _("Photos, a little more exact and slower than Lite0."),
+        ),
+        Network(
+            "efficientnetlite2",
+            "EfficientNet-Lite2",
+            _("Photos, the most exact of the three, and the slowest."),
+        ),
+        Network("mobilenetv2", "MobileNetV2", _("Photos, the quickest. Starts from weights learned on many photos.")),
         Network(
             "efficientnetv2b0",
             "EfficientNetV2-B0",

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
+from training.config.choices import LITES
 from training.config.presets import BALANCED
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer, TrainingRun
@@ -22,7 +23,7 @@ from webapp.presenters.plans import Plan
 from webapp.presenters.preset_names import PRESETS, what_it_does
 from webapp.presenters.setting_names import NETWORKS
 
-USUAL_NETWORKS = ("mobilenetv2", "efficientnetv2b0", "resnet50", "cnn", "lenet5", "googlenet", "mlp")
+USUAL_NETWORKS = (*LITES, "mobilenetv2", "efficientnetv2b0", "resnet50", "cnn", "lenet5", "googlenet", "mlp")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

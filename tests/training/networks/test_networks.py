@@ -16,6 +16,7 @@ from training.config.choices import (
     COMMON_APPLICATIONS,
     FROM_SCRATCH,
     INITIALIZERS,
+    LITES,
     PRETRAINED,
 )
 from training.config.constraints import map_sides
@@ -45,7 +46,7 @@ def shapes(network: Any, kind: str) -> list[tuple[int | None, ...]]:
     return [layer.output.shape for layer in network.layers if type(layer).__name__ == kind]
 
 
-@pytest.mark.parametrize("name", [*FROM_SCRATCH, *COMMON_APPLICATIONS])
+@pytest.mark.parametrize("name", [*FROM_SCRATCH, *LITES, *COMMON_APPLICATIONS])
 def test_every_network_answers_with_probabilities_at_its_smallest_size(name: str) -> None:
     network = build(name)
 
@@ -56,7 +57,7 @@ def test_every_network_answers_with_probabilities_at_its_smallest_size(name: str
     names = {layer.name for layer in network.layers}
     assert {"features", "probabilities"} <= names
     assert ("feature_maps" in names) == (name != "mlp")
-    assert ("backbone" in names) == (name in COMMON_APPLICATIONS)
+    assert ("backbone" in names) == (name not in FROM_SCRATCH)
 
 
 def test_every_network_of_keras_applications_is_there() -> None:
