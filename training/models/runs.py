@@ -51,6 +51,10 @@ class TrainingRun(Leased):
     preset = models.CharField(max_length=10, blank=True)  # name in training.config.presets that the config began from
     is_network_open = models.BooleanField(default=False)  # network and settings are chosen before training begins
     choice_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why that network was chosen
+    # What network selection has looked at so far: `Candidate.to_dict` of training.results, in the order they are tried
+    candidates: models.JSONField[list[dict[str, Any]]] = models.JSONField(default=list)
+    # Of ImageNet, where the version is to know these without learning: numbers of its classes for each label key
+    imagenet_classes: models.JSONField[dict[str, list[int]]] = models.JSONField(default=dict)
     publish_when_done = models.BooleanField(default=False)
     needs_gpu = models.BooleanField(default=False)  # waits for a worker that has one
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)

@@ -45,7 +45,7 @@ class ModelVersion(models.Model):
     class_names: models.JSONField[list[str]] = models.JSONField()  # label keys in the network's order
     image_size = models.PositiveIntegerField()
     num_weights = models.PositiveBigIntegerField()
-    test_accuracy = models.FloatField()
+    test_accuracy = models.FloatField(null=True)  # none where there were no pictures to test it on
     temperature = models.FloatField(default=1.0)  # divides the logits; 1 leaves the probabilities as they are
     evaluation: models.JSONField[dict[str, Any]] = models.JSONField()
     predictions_sha256 = models.CharField(max_length=64, blank=True)  # empty in versions that keep none
