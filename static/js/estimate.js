@@ -33,8 +33,8 @@ function show(form, answer) {
   const find = (name) => form.querySelector(`[data-${name}]`);
   find("dry-run").hidden = Boolean(answer.refused || answer.is_measuring || answer.is_measured);
   if (answer.refused) {
-    showText(form.querySelector('[data-text="expected"]'), "–");
-    showText(form.querySelector('[data-text="problem"]'), answer.refused);
+    const refused = { expected: "–", time: "", problem: answer.refused };
+    for (const [name, text] of Object.entries(refused)) showText(form.querySelector(`[data-text="${name}"]`), text);
     return;
   }
   for (const element of form.querySelectorAll("[data-text]")) showText(element, answer[element.dataset.text]);
@@ -45,7 +45,7 @@ function show(form, answer) {
 
 // Only what has changed is written: a screen reader reads the expected time aloud each time it is.
 function showText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  if (element && element.textContent !== text) element.textContent = text;
 }
 
 function tableRow([epoch, rate]) {

@@ -1,8 +1,9 @@
 // Keeps the page of one training run up to date until the run ends, then loads it anew with what it came to.
 import { drawCurves } from "./charts.js";
-import { timeElement } from "./times.js";
+import { sayTime, timeElement } from "./times.js";
 
 const POLL_MS = 2000;
+const TICK_MS = 1000;
 const COLUMNS = ["accuracy", "val_accuracy", "loss", "val_loss"];
 
 export async function follow(page, { load = getJson, pause = sleep, reload = () => location.reload() } = {}) {
@@ -19,15 +20,11 @@ export async function follow(page, { load = getJson, pause = sleep, reload = () 
 function show(page, run) {
   const find = (name) => page.querySelector(`[data-${name}]`);
   showState(find("badge").firstElementChild, run);
-  Object.assign(find("bar"), { max: run.num_epochs, value: run.epochs_done });
-  find("epochs-done").textContent = run.epochs_done;
-  find("num-epochs").textContent = run.num_epochs; // choosing the network may have picked another number
   if (run.started_at) find("started-at").replaceChildren(timeElement(run.started_at));
-  const end = find("expected-end");
-  end?.replaceChildren(run.expected_end ? timeElement(run.expected_end) : end.dataset.unknown);
+  showEnd(find("done-at"), run.expected_end);
   for (const element of page.querySelectorAll("[data-text]")) showText(element, run[element.dataset.text]);
   showWaiting(page, run);
-  showParts(find("parts"), run.parts);
+  showParts(page, run);
   if (run.epochs.length) showLatest(page, run.epochs.at(-1));
   find("epochs").replaceChildren(...run.epochs.map(tableRow));
   drawCurves(find("curves"), run);
@@ -52,20 +49,77 @@ function showWaiting(page, run) {
   const waiting = page.querySelector("[data-waiting]");
   if (!waiting) return;
   waiting.hidden = run.state !== "queued";
+  countFrom(waiting.querySelector("[data-waited]"), run.waited);
   waiting.querySelector("[data-workers]").replaceChildren(...run.workers.map(listItem));
 }
 
-// A part that has ended says how long it took.
-function showParts(list, parts) {
-  list.hidden = parts.length === 0;
-  list.replaceChildren(
-    ...parts.map((part) => {
-      const item = listItem(`${part.title} `);
-      item.append(Object.assign(document.createElement("span"), { textContent: part.length, className: "text-secondary" }));
-      if (part.is_current) item.setAttribute("aria-current", "step");
-      return item;
-    }),
-  );
+function showEnd(line, end) {
+  line.hidden = !end;
+  if (!end) return;
+  const time = line.querySelector("time");
+  time.dateTime = end;
+  sayTime(time);
+}
+
+function showParts(page, run) {
+  const list = page.querySelector("[data-parts]");
+  list.hidden = run.parts.length === 0;
+  fill(list, run.parts, page.querySelector("[data-part-template]"), showPart);
+  const choosing = list.querySelector('[data-name="choosing"] [data-candidates]');
+  if (!choosing) return;
+  choosing.hidden = run.candidates.length === 0;
+  fill(choosing, run.candidates, page.querySelector("[data-candidate-template]"), showCandidate);
+}
+
+// Items stay the elements they are, so that a bar without a share moves on smoothly.
+function fill(list, rows, template, showRow) {
+  while (list.children.length > rows.length) list.lastElementChild.remove();
+  while (list.children.length < rows.length) list.append(template.content.firstElementChild.cloneNode(true));
+  rows.forEach((row, i) => showRow(list.children[i], row));
+}
+
+function showPart(item, part) {
+  Object.assign(item.dataset, { name: part.name, state: part.state });
+  item.toggleAttribute("aria-current", part.is_current);
+  if (part.is_current) item.setAttribute("aria-current", "step");
+  showRow(item, part);
+  item.querySelector("progress").hidden = !part.is_current;
+  const length = item.querySelector("[data-length]");
+  if (part.is_current) return countFrom(length, part.elapsed);
+  delete length.dataset.since;
+  length.textContent = part.length;
+}
+
+function showCandidate(item, candidate) {
+  item.dataset.state = candidate.state;
+  item.toggleAttribute("data-chosen", candidate.is_chosen);
+  showRow(item, candidate);
+}
+
+function showRow(item, row) {
+  for (const element of item.querySelectorAll(":scope > [data-field]")) showText(element, row[element.dataset.field]);
+  const bar = item.querySelector("progress");
+  bar.ariaLabel = row.title;
+  if (row.done === null) bar.removeAttribute("value");
+  else bar.value = row.done;
+}
+
+// The seconds go on between two answers of the server, by the clock here and from what the server said.
+function countFrom(element, seconds) {
+  element.dataset.since = performance.now() - 1000 * seconds;
+  element.textContent = stopwatch(seconds);
+}
+
+function tick(page) {
+  for (const element of page.querySelectorAll("[data-since]")) {
+    element.textContent = stopwatch((performance.now() - element.dataset.since) / 1000);
+  }
+}
+
+function stopwatch(length) {
+  const [hours, minutes, seconds] = [length / 3600, (length / 60) % 60, length % 60].map(Math.floor);
+  const rest = String(seconds).padStart(2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
 function listItem(text) {
@@ -76,7 +130,6 @@ function listItem(text) {
 
 function showLatest(page, epoch) {
   const say = {
-    val_accuracy: (share) => `${(100 * share).toFixed(1)}\u00a0%`,
     learning_rate: (rate) => rate.toExponential(2),
     pictures_per_second: (number) => number.toFixed(0),
   };
@@ -105,4 +158,7 @@ async function getJson(url) {
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-for (const page of document.querySelectorAll("[data-follow]")) follow(page);
+for (const page of document.querySelectorAll("[data-follow]")) {
+  follow(page);
+  if (!("ended" in page.dataset)) setInterval(tick, TICK_MS, page);
+}

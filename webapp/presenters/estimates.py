@@ -14,7 +14,7 @@ from training.config.schedules import rates
 from training.models import Job
 from training.results.dry_run_result import DryRun
 from training.runs.requests import RunRequest
-from webapp.presenters.durations import duration
+from webapp.presenters.durations import rough
 from webapp.presenters.plans import Plan
 from webapp.presenters.setting_names import NETWORKS, in_words
 
@@ -57,9 +57,16 @@ class Estimate:
         if self._measured is None:
             return _("could not be measured")
         return _("about %(duration)s on %(device)s") % {
-            "duration": duration(self._measured.expected_seconds),
+            "duration": rough(self._measured.expected_seconds),
             "device": self._measured.device,
         }
+
+    @property
+    def time(self) -> str:
+        """The same as the card of a preset says it; empty where nothing is known."""
+        if self.is_measuring:
+            return _("measuring how long it takes …")
+        return about(self._measured.expected_seconds) if self._measured else ""
 
     @property
     def problem(self) -> str:
@@ -116,6 +123,7 @@ class Estimate:
         return {
             "steps": self.steps,
             "expected": self.expected,
+            "time": self.time,
             "problem": self.problem,
             "largest_batch": self.largest_batch,
             "stands_for": self.stands_for,
@@ -126,6 +134,11 @@ class Estimate:
             "figures": self.curve_in_figures,
             "curve": [{"x": round(epoch, 4), "y": rate} for epoch, rate in self.curve],
         }
+
+
+def about(seconds: float) -> str:
+    """How long something should take."""
+    return _("about %(duration)s") % {"duration": rough(seconds)}
 
 
 def _spread(count: int, wanted: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from training.config import TrainingConfig
 from training.library.manifests import planned_manifest
@@ -13,15 +13,22 @@ from training.models import Recognizer
 SMALL_CLASS = 20  # pictures; the test figures of a smaller class rest on fewer than four of them
 
 
+class SmallClass(NamedTuple):
+    """A class with few pictures, by its name."""
+
+    name: str
+    num_pictures: int
+
+
 @dataclass(frozen=True)
 class Plan:
-    """How many pictures go where, and which classes are thin."""
+    """How many pictures go where, and which classes have few."""
 
     num_classes: int
     num_train: int
     num_validation: int
     num_test: int
-    small_classes: list[str]
+    small_classes: list[SmallClass]
 
     @property
     def num_pictures(self) -> int:
@@ -43,5 +50,5 @@ class Plan:
             num_train=manifest.count("train"),
             num_validation=manifest.count("validation"),
             num_test=manifest.count("test"),
-            small_classes=[f"{names[key]} ({size})" for key, size in sizes.items() if size < SMALL_CLASS],
+            small_classes=[SmallClass(names[key], size) for key, size in sizes.items() if size < SMALL_CLASS],
         )

@@ -10,6 +10,12 @@ from training.config.presets import BALANCED, HELP, QUICK, THOROUGH
 
 PRESETS = {QUICK: _("Quick"), BALANCED: _("Balanced"), THOROUGH: _("Thorough")}
 
+PURPOSES = {
+    QUICK: _("Good enough to try"),
+    BALANCED: _("What most want"),
+    THOROUGH: _("Mostly a point or two better"),
+}
+
 
 def what_it_does(preset: str, config: TrainingConfig) -> str:
     """A sentence on a preset, as its settings for some network mean it."""

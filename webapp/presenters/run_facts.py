@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import pairwise
 from typing import Any, TypedDict
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from training.models import TrainingRun
+from webapp.presenters.candidates import share_done_of_choosing
 from webapp.presenters.durations import duration
+from webapp.presenters.shares import whole_percent
+
+CHOOSING = "choosing"  # the part that only a run has whose network was open
 
 LIBRARIES = {
     "python": "Python",
@@ -22,9 +26,16 @@ LIBRARIES = {
 
 
 class Part(TypedDict):
+    """A stage of a run as its page lists it."""
+
+    name: str
     title: str
-    length: str  # how long it took; empty where it has not ended
+    state: str  # waits, works or done
     is_current: bool
+    length: str  # how long it took; empty where it has not ended
+    elapsed: float | None  # seconds so far of the one at work
+    done: float | None  # share of the one at work; None where it has none to show
+    detail: str  # how far it is, in figures
 
 
 def choice_of(run: TrainingRun) -> str:
@@ -34,29 +45,70 @@ def choice_of(run: TrainingRun) -> str:
 
 def parts_of(run: TrainingRun) -> list[Part]:
     """In order; none for a run that waits, or that an earlier release carried out."""
-    began = run.environment.get("parts", {})
-    if not began or run.state == TrainingRun.State.QUEUED:
+    if not run.environment.get("parts") or run.state == TrainingRun.State.QUEUED:
         return []
     titles = _titles(run)
-    moments = [datetime.fromisoformat(began[name]) for name in titles if name in began]
-    ends = [later for _earlier, later in pairwise([*moments, run.ended_at])] if moments else []
-    lengths = [duration((end - start).total_seconds()) if end else "" for start, end in zip(moments, ends, strict=True)]
-    reached = [name for name in titles if name in began]
-    said = dict(zip(reached, lengths, strict=True))
-    return [
-        {
-            "title": title,
-            "length": said.get(name, ""),
-            "is_current": name == reached[-1] and not run.has_ended,
-        }
-        for name, title in titles.items()
-    ]
+    began = {
+        name: datetime.fromisoformat(run.environment["parts"][name])
+        for name in titles
+        if name in run.environment["parts"]
+    }
+    ends = dict(zip(began, [*list(began.values())[1:], run.ended_at], strict=True)) if began else {}
+    return [_part(run, name, title, began.get(name), ends.get(name)) for name, title in titles.items()]
+
+
+def _part(run: TrainingRun, name: str, title: str, began: datetime | None, end: datetime | None) -> Part:
+    is_current = began is not None and end is None
+    return {
+        "name": name,
+        "title": title,
+        "state": "works" if is_current else "done" if began else "waits",
+        "is_current": is_current,
+        "length": duration((end - began).total_seconds()) if began and end else "",
+        "elapsed": (timezone.now() - began).total_seconds() if began and is_current else None,
+        "done": _share_done(run, name) if is_current else None,
+        "detail": _epochs_done(run) if name == TrainingRun.State.TRAINING and began else "",
+    }
+
+
+def _share_done(run: TrainingRun, part: str) -> float | None:
+    if part == CHOOSING:
+        return share_done_of_choosing(run)
+    if part == TrainingRun.State.TRAINING and run.epochs_done:
+        return run.epochs_done / run.num_epochs
+    return None
+
+
+def _epochs_done(run: TrainingRun) -> str:
+    return _("%(done)d / %(all)d epochs") % {"done": run.epochs_done, "all": run.num_epochs}
 
 
 def _titles(run: TrainingRun) -> dict[str, str]:
-    selection = {"choosing": _("choosing the network")} if "choosing" in run.environment["parts"] else {}
-    stages = {stage: TrainingRun.State(stage).label for stage in TrainingRun.ACTIVE}
-    return selection | {str(stage): str(label) for stage, label in stages.items()}
+    titles = {
+        CHOOSING: _("Choosing a network"),
+        TrainingRun.State.PREPARING.value: _("Preparing pictures"),
+        TrainingRun.State.TRAINING.value: _("Learning"),
+        TrainingRun.State.EVALUATING.value: _("Testing, and preparing to answer"),
+    }
+    if CHOOSING not in run.environment["parts"] and not run.candidates:
+        del titles[CHOOSING]
+    return titles
+
+
+def foreseen_end(run: TrainingRun) -> datetime | None:
+    """When it should be done; None where nobody knows, or where that moment has passed."""
+    end = None if run.has_ended else run.expected_end()
+    return end if end and end > timezone.now() else None
+
+
+def right_so_far(accuracy: float | None) -> str:
+    """What its latest epoch got right of the pictures to choose by; a dash where there was none yet."""
+    return "–" if accuracy is None else whole_percent(accuracy)
+
+
+def seconds_waited(run: TrainingRun) -> float:
+    """Since it was asked for."""
+    return (timezone.now() - run.created_at).total_seconds()
 
 
 def made_with(run: TrainingRun) -> list[tuple[str, Any]]:

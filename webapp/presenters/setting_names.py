@@ -140,7 +140,7 @@ NETWORKS = {
         Network(
             "efficientnetlite0",
             "EfficientNet-Lite0",
-            _("Photos, even few of them. Starts from weights learned on many photos."),
+            _("Photos, even few of each class. It has seen many photos before, and is quick."),
         ),
         Network(
             "efficientnetlite1",
@@ -152,28 +152,49 @@ NETWORKS = {
             "EfficientNet-Lite2",
             _("Photos, the most exact of the three, and the slowest."),
         ),
-        Network("mobilenetv2", "MobileNetV2", _("Photos, the quickest. Starts from weights learned on many photos.")),
+        Network(
+            "mobilenetv2",
+            "MobileNetV2",
+            _("Photos, even few of each class. It has seen many photos before, and is the quickest."),
+        ),
         Network(
             "efficientnetv2b0",
             "EfficientNetV2-B0",
-            _("Photos, more exact and slower. Starts from weights learned on many photos."),
+            _("Photos, more exact and slower. It has seen many photos before."),
         ),
+        Network("resnet50", "ResNet50", _("Photos, best on a GPU. Large; it has seen many photos before.")),
+        Network("cnn", "CNN", _("Signs, letters, symbols: small simple pictures, many of each class.")),
         Network(
-            "resnet50", "ResNet50", _("Photos, best on a GPU. Larger, starts from weights learned on many photos.")
+            "googlenet", "GoogLeNet", _("As it was in 2014, to study. Has seen nothing before: needs many pictures.")
         ),
-        Network("cnn", "CNN", _("Simple pictures in larger numbers. Starts from nothing.")),
-        Network("googlenet", "GoogLeNet", _("Inception of 2014 with its auxiliary heads. Starts from nothing.")),
         Network("lenet5", "LeNet-5", _("Handwritten digits and other small drawings.")),
         Network("mlp", "MLP", _("The simplest network, to compare others with.")),
         *(
-            Network(
-                name, title, _("Of keras.applications. Starts from weights learned on many photos."), is_common=False
-            )
+            Network(name, title, "", is_common=False)
             for name, title in APPLICATION_TITLES.items()
             if name not in COMMON_APPLICATIONS
         ),
     )
 }
+
+# What the networks for those who know their names are good for, by how these begin; the longer name first.
+FAMILIES = {
+    "mobilenet": _("Small and quick, made for phones."),
+    "nasnet": _("Drawn up by a search: Mobile is small, Large exact and very slow."),
+    "efficientnetb": _("The higher the number, the more exact, the slower and the larger the pictures it wants."),
+    "efficientnetv2": _("Their successors, quicker to train; from B1 to L more exact and slower."),
+    "convnext": _("Among the most exact, and slow without a GPU."),
+    "densenet": _("Small files; the number counts its layers."),
+    "resnet": _("Known best and tried most; the number counts its layers. Best on a GPU."),
+    "inception": _("Exact on large pictures, of 299 pixels."),
+    "xception": _("Exact on large pictures, of 299 pixels."),
+    "vgg": _("Old, very large and slow: to compare others with."),
+}
+
+
+def family_of(network: str) -> str:
+    """What begins its name, of `FAMILIES`."""
+    return next(name for name in FAMILIES if network.startswith(name))
 
 
 def settings_of(network: str) -> list[ConfigField]:

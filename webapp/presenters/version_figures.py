@@ -18,6 +18,7 @@ from training.evaluation.robustness import Corrupted
 from training.models import Epoch, LabelNames, Picture, Recognizer
 from webapp.presenters.charts import STYLES, Axis, Chart
 from webapp.presenters.confusion import Row, confusion_rows
+from webapp.presenters.shares import of_all
 
 FEW_PICTURES = 10  # below this a bar is drawn pale
 
@@ -44,6 +45,11 @@ class ClassRow:
     name: str
     metrics: ClassMetrics
     curves: ClassCurves | None
+
+    @property
+    def found(self) -> str:
+        """How many of its pictures were answered rightly, of how many."""
+        return of_all(round(self.metrics.recall * self.metrics.support), self.metrics.support)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from training.models import TrainingRun
-from webapp.presenters.durations import duration
+from webapp.presenters.durations import clock, duration
 from webapp.presenters.setting_names import NETWORKS, in_words
+from webapp.presenters.shares import whole_percent
 
 register = template.Library()
 register.filter(in_words)
 register.filter(duration)
+register.filter(clock)
+register.filter(whole_percent)
 
 
 @register.filter

@@ -15,10 +15,12 @@ from training.errors import WrongConfig
 from training.models import Search, TrainingRun, Worker
 from webapp.forms.versions import PublishForm
 from webapp.guards import StaffRequest, staff_required
+from webapp.presenters.candidates import candidates_of
 from webapp.presenters.preset_names import PRESETS
-from webapp.presenters.run_facts import choice_of, made_with, parts_of
+from webapp.presenters.run_facts import choice_of, foreseen_end, made_with, parts_of, right_so_far, seconds_waited
 from webapp.presenters.run_sentences import START_A_WORKER, how_it_goes_on, what_it_waits_for
 from webapp.presenters.setting_names import said
+from webapp.presenters.version_words import right_on
 
 RUNS_A_PAGE = 30
 EPOCH_FIELDS = ("number", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "pictures_per_second")
@@ -61,6 +63,11 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "preset": PRESETS.get(run.preset, ""),
         "choice": choice_of(run),
         "parts": parts_of(run),
+        "candidates": candidates_of(run),
+        "waited": seconds_waited(run),
+        "right_so_far": right_so_far(epochs[-1].val_accuracy if epochs else None),
+        "expected_end": foreseen_end(run),
+        "right": right_on(run.made) if run.made else "",
         "made_with": made_with(run),
     }
     return render(request, "runs/show.html", context)
@@ -78,6 +85,7 @@ def status(request: HttpRequest, pk: int) -> JsonResponse:
     run: TrainingRun = get_object_or_404(TrainingRun.objects.select_related("recognizer", "version"), pk=pk)
     version = run.made
     workers = _workers_for(run)
+    epochs = list(run.epochs.values(*EPOCH_FIELDS))
     return JsonResponse(
         {
             "state": run.state,
@@ -89,15 +97,18 @@ def status(request: HttpRequest, pk: int) -> JsonResponse:
             "goes_on": how_it_goes_on(run),
             "choice": choice_of(run),
             "parts": parts_of(run),
+            "candidates": candidates_of(run),
+            "waited": seconds_waited(run),
+            "right_so_far": right_so_far(epochs[-1]["val_accuracy"] if epochs else None),
             "attempts": run.attempts,
             "resumed_from": run.resumed_from,
             "needs_gpu": run.needs_gpu,
             "can_go_on": run.can_go_on,
             "epochs_done": run.epochs_done,
             "num_epochs": run.num_epochs,
-            "epochs": list(run.epochs.values(*EPOCH_FIELDS)),
+            "epochs": epochs,
             "started_at": run.started_at,
-            "expected_end": run.expected_end(),
+            "expected_end": foreseen_end(run),
             "device": run.device,
             "device_explanation": run.device_explanation,
             "log": run.log,

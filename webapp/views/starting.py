@@ -9,21 +9,19 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
-from training.config.choices import LITES
 from training.config.presets import BALANCED
 from training.errors import TooFewPictures, WrongConfig
 from training.models import Recognizer, TrainingRun
-from training.runs.requests import RunRequest, starting_config
+from training.runs.requests import RunRequest
 from webapp.forms.looks import sentences
 from webapp.forms.training import TrainingForm
 from webapp.guards import StaffRequest, staff_required
-from webapp.presenters.dry_runs import ask_for_dry_run, expected_seconds, find, is_welcome
+from webapp.presenters.cautions import cautions
+from webapp.presenters.dry_runs import ask_for_dry_run, find, is_welcome
 from webapp.presenters.estimates import Estimate
-from webapp.presenters.plans import Plan
-from webapp.presenters.preset_names import PRESETS, what_it_does
-from webapp.presenters.setting_names import NETWORKS
-
-USUAL_NETWORKS = (*LITES, "mobilenetv2", "efficientnetv2b0", "resnet50", "cnn", "lenet5", "googlenet", "mlp")
+from webapp.presenters.networks import is_usual, other_networks, usual_networks
+from webapp.presenters.preset_cards import preset_cards
+from webapp.presenters.preset_names import what_it_does
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -95,12 +93,14 @@ def _start_page(request: HttpRequest, form: TrainingForm) -> HttpResponse:
     context = {
         "form": form,
         "recognizer": form.recognizer,
-        "presets": _preset_cards(form, estimate.plan if estimate else None),
-        "networks": [each for each in NETWORKS.values() if each.name in USUAL_NETWORKS],
-        "other_networks": [each for each in NETWORKS.values() if each.name not in USUAL_NETWORKS],
-        "is_other_network": form.start.config.network not in USUAL_NETWORKS,
-        "is_changing": bool(form.errors) or "dry_run" in request.POST or "from" in request.GET,
+        "presets": preset_cards(form.recognizer, form.start, estimate),
+        "preset_meaning": what_it_does(form.preset_in_use, form.start.config),
+        "networks": usual_networks(),
+        "other_networks": other_networks(),
+        "is_other_network": not is_usual(form.start.config.network),
+        "is_changing": _is_changing(request, form),
         "plan": estimate.plan if estimate else None,
+        "cautions": cautions(estimate.plan, estimate.request) if estimate else [],
         "estimate": estimate,
         "measures_by_itself": estimate is not None and not estimate.job and is_welcome(form.recognizer),
         "obstacle": obstacle,
@@ -108,21 +108,15 @@ def _start_page(request: HttpRequest, form: TrainingForm) -> HttpResponse:
     return render(request, "runs/start.html", context, status=400 if form.errors else 200)
 
 
+def _is_changing(request: HttpRequest, form: TrainingForm) -> bool:
+    """Whether somebody is at the settings: these are wrong, or an earlier run's, or just now its network was chosen."""
+    return bool(form.errors) or "dry_run" in request.POST or "from" in request.GET or "network" in request.GET
+
+
 def _estimate(form: TrainingForm) -> Estimate:
     """Of what the form says now, or where that is wrong of what it began with. Raises: TooFewPictures."""
     asked = form.request() if form.is_bound and not form.errors else form.start
     return Estimate(asked, form.plan, find(form.recognizer, asked.config, form.plan.num_pictures))
-
-
-def _preset_cards(form: TrainingForm, plan: Plan | None) -> list[dict[str, Any]]:
-    """Each preset with what it means to the network in use, and how long it should take where a dry run was made."""
-    network = form.start.config.network
-    configs = {name: starting_config(form.recognizer, name, network) for name in PRESETS}
-    expected = expected_seconds(form.recognizer, configs, plan.num_pictures) if plan else {}
-    return [
-        {"name": name, "title": PRESETS[name], "help": what_it_does(name, config), "expected": expected.get(name)}
-        for name, config in configs.items()
-    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -19,6 +19,7 @@ from webapp.presenters.inside import latest_filters
 from webapp.presenters.reports import report_on
 from webapp.presenters.setting_names import said
 from webapp.presenters.version_figures import figures_of, worst_errors
+from webapp.presenters.version_words import beside, mostly_errs, right_on, what_would_help
 
 MOST_ERRORS = 12  # shown of those the evaluation keeps
 
@@ -28,14 +29,20 @@ MOST_ERRORS = 12  # shown of those the evaluation keeps
 def show(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
     names, evaluation = version.recognizer.label_names(), version.figures
+    in_use = version.recognizer.versions.active()
+    errors = worst_errors(version.recognizer, evaluation, names)
     context = {
         "version": version,
         "recognizer": version.recognizer,
-        "in_use": version.recognizer.versions.active(),
+        "in_use": in_use,
+        "right": right_on(version),
+        "beside": beside(version, in_use),
+        "mostly": mostly_errs(evaluation, names, errors),
+        "would_help": what_would_help(evaluation, names),
         "troubled": [version] if version.trouble else [],
         "failures": version.failed_openings.standing(),
         "figures": figures_of(evaluation, names),
-        "errors": worst_errors(version.recognizer, evaluation, names)[:MOST_ERRORS],
+        "errors": errors[:MOST_ERRORS],
         "epochs": version.run.epochs.all(),
         "settings": said(version.run.config),
         "inside": latest_filters(version),

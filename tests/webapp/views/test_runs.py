@@ -16,6 +16,7 @@ from training.config import TrainingConfig
 from training.devices import Device
 from training.environment import environment_of
 from training.models import ModelVersion, Recognizer, TrainingRun, Worker
+from training.results.candidate import Candidate
 
 pytestmark = pytest.mark.django_db
 CONFIG = TrainingConfig.for_network("lenet5", {"epochs": 4})
@@ -109,8 +110,8 @@ def test_the_form_says_how_the_pictures_are_split(staff_client: Client, trainabl
     page = staff_client.get("/manage/shapes/train/").content.decode()
 
     assert "10 pictures of 2 classes" in page
-    assert "6 to train on" in page
-    assert "Few pictures of: Circle (5), Square (5)" in page
+    assert "6 to learn from" in page
+    assert "“Circle” has 5 pictures; with 20 or more its answers become reliable." in page
 
 
 def test_the_form_asks_only_for_what_the_network_uses(staff_client: Client, trainable: Any) -> None:
@@ -199,7 +200,7 @@ def test_a_failed_run_is_run_again_with_its_settings(staff_client: Client, train
 def test_a_running_run_is_watched(staff_client: Client, run: TrainingRun) -> None:
     page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
-    assert "Expected end" in page
+    assert re.search(r'data-done-at >\s*Done at <time datetime="', page)
     assert "epoch 1 is done" in page
     assert "Cancel" in page
 
@@ -539,12 +540,82 @@ def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client: Client, ru
     shown = status_of(staff_client, run)["parts"]
 
     assert [(part["title"], part["length"], part["is_current"]) for part in shown] == [
-        ("choosing the network", "40 s", False),
-        ("preparing", "5 s", False),
-        ("training", "", True),
-        ("evaluating", "", False),
+        ("Choosing a network", "40 s", False),
+        ("Preparing pictures", "5 s", False),
+        ("Learning", "", True),
+        ("Testing, and preparing to answer", "", False),
     ]
-    assert "choosing the network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+    assert "Choosing a network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+
+def test_the_part_at_work_says_how_far_it_is_and_how_long_it_has_taken(staff_client: Client, run: TrainingRun) -> None:
+    began = timezone.now() - timedelta(seconds=65)
+    TrainingRun.objects.update(environment={"parts": {"training": began.isoformat()}})
+
+    part = next(each for each in status_of(staff_client, run)["parts"] if each["is_current"])
+
+    assert (part["done"], part["detail"], part["state"]) == (0.25, "1 / 4 epochs", "works")
+    assert 65 <= part["elapsed"] < 95
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+    assert 'value="0.250" aria-label="Learning"' in page
+    assert re.search(r"<span [^>]*data-length>1:\d\d</span>", page)
+
+
+def test_a_part_without_a_share_has_a_bar_without_a_value(staff_client: Client, run: TrainingRun) -> None:
+    TrainingRun.objects.update(environment={"parts": {"preparing": timezone.now().isoformat()}}, epochs_done=0)
+
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+    assert re.search(r'<progress max="1"\s+aria-label="Preparing pictures"\s*></progress>', page)
+
+
+@pytest.fixture
+def choosing(run: TrainingRun) -> Any:
+    """It has tried one network, is at the second, and has left one out."""
+    TrainingRun.objects.update(
+        environment={"parts": {"choosing": timezone.now().isoformat()}},
+        candidates=[
+            Candidate("mobilenetv2", "done", 1.0, 0.91).to_dict(),
+            Candidate("efficientnetlite2", "works", 0.5, 0.934, seconds_left=19.0).to_dict(),
+            Candidate("cnn", "left_out").to_dict(),
+        ],
+    )
+    return run
+
+
+def test_networks_are_listed_while_one_is_chosen(staff_client: Client, choosing: Any) -> None:
+    status = status_of(staff_client, choosing)
+
+    assert [(each["title"], each["figure"], each["note"], each["done"]) for each in status["candidates"]] == [
+        ("MobileNetV2", "91\N{NO-BREAK SPACE}%", "", 1.0),
+        ("EfficientNet-Lite2", "93\N{NO-BREAK SPACE}%", "about 20 s left", 0.5),
+        ("CNN", "", "left out", 0.0),
+    ]
+    assert status["parts"][0]["done"] == 0.75
+    assert "about 20 s left" in staff_client.get(f"/manage/runs/{choosing.pk}/").content.decode()
+
+
+def test_the_network_that_was_chosen_is_named_among_the_others(staff_client: Client, choosing: Any) -> None:
+    chosen = Candidate("cnn", "done", 1.0, 0.97, is_chosen=True)
+    TrainingRun.objects.update(candidates=[Candidate("resnet50", "done", 1.0, 0.9).to_dict(), chosen.to_dict()])
+
+    first, second = status_of(staff_client, choosing)["candidates"]
+
+    assert (first["is_chosen"], second["is_chosen"], second["note"]) == (False, True, "chosen")
+    assert " data-chosen>" in staff_client.get(f"/manage/runs/{choosing.pk}/").content.decode()
+
+
+def test_an_end_that_has_passed_is_not_foretold(staff_client: Client, run: TrainingRun) -> None:
+    run.epochs.update(at=timezone.now() - timedelta(minutes=5))
+
+    assert status_of(staff_client, run)["expected_end"] is None
+    assert "data-done-at hidden" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+
+def test_a_run_that_waits_says_for_how_long(staff_client: Client, queued: Any) -> None:
+    TrainingRun.objects.update(created_at=timezone.now() - timedelta(seconds=40))
+
+    assert 40 <= status_of(staff_client, queued)["waited"] < 70
 
 
 def test_a_run_of_an_earlier_release_has_no_parts(staff_client: Client, run: TrainingRun) -> None:

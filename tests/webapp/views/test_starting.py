@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -15,9 +16,12 @@ from training.config import TrainingConfig
 from training.config.presets import PRESETS, preset_config
 from training.models import Job, TrainingRun
 from training.runs.requests import RunRequest
+from webapp.presenters.cautions import cautions
 from webapp.presenters.dry_runs import ask_for_dry_run, digest_of, find, is_welcome
 from webapp.presenters.estimates import DRAWN_POINTS, TABLE_ROWS, Estimate
-from webapp.presenters.plans import Plan
+from webapp.presenters.networks import other_networks, usual_networks
+from webapp.presenters.plans import Plan, SmallClass
+from webapp.presenters.setting_names import NETWORKS
 
 pytestmark = pytest.mark.django_db
 PAGE = "/manage/shapes/train/"
@@ -60,8 +64,8 @@ def test_the_presets_come_first_and_balanced_with_a_choice_of_networks_is_usual(
     page = page_of(staff_client)
 
     assert chosen(page) == ["Balanced", "Let it choose"]
-    assert page.index("How thoroughly") < page.index("Network")
-    assert "Learns the last layer only" in page
+    assert page.index("How thoroughly") < page.index("Start training") < page.index("Network")
+    assert "Good enough to try" in page
 
 
 def test_a_preset_says_what_it_means_to_a_network_that_starts_from_nothing(
@@ -140,20 +144,74 @@ def test_a_refused_form_keeps_what_was_typed(staff_client: Client, trainable: An
 
 
 # --- what is known before the start
-def test_the_form_says_pictures_classes_and_those_with_few_pictures(staff_client: Client, trainable: Any) -> None:
-    page = page_of(staff_client, "?preset=quick&network=mlp")
+def test_a_newcomer_sees_cards_and_a_button_and_no_settings(staff_client: Client, trainable: Any) -> None:
+    page = page_of(staff_client)
 
-    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>([^<]+)</dd>", page))
-    assert (facts["Pictures"], facts["Classes"], facts["Classes with few pictures"]) == ("10", "2", "2")
-    assert facts["Expected time"] == "not measured yet"
+    first_screen, settings = page.split('<details class="more mb-3" >')
+    assert "Start training" in first_screen
+    assert not re.search("epoch|batch|learning rate|ImageNet|CNN", first_screen[first_screen.index("<h1>") :])
+    assert "Seed" in settings
+
+
+@pytest.mark.parametrize("query", ["?network=cnn", "?network=", "?from=none"])
+def test_settings_stay_open_for_who_is_at_them(staff_client: Client, trainable: Any, query: str) -> None:
+    assert '<details class="more mb-3" open>' in page_of(staff_client, query)
+
+
+def test_each_of_few_small_classes_has_a_sentence(trainable: Any) -> None:
+    request = RunRequest.of(trainable, network="mlp")
+
+    assert cautions(Plan.of(trainable), request) == [
+        "“Circle” has 5 pictures; with 20 or more its answers become reliable.",
+        "“Square” has 5 pictures; with 20 or more its answers become reliable.",
+    ]
+
+
+def test_many_small_classes_share_a_sentence(trainable: Any) -> None:
+    plan = replace(Plan.of(trainable), small_classes=[SmallClass(f"bird {i}", 4) for i in range(11)])
+
+    (sentence,) = cautions(plan, RunRequest.of(trainable, network="mlp"))
+
+    assert sentence.startswith("11 classes have few pictures: bird 0 (4), bird 1 (4)")
+    assert "bird 9 (4) …." in sentence
+    assert "bird 10" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        ("resnet50", "What ResNet50 has learned from many photos is not on this machine yet"),
+        ("", "may be tried. What it has learned"),
+    ],
+)
+def test_a_download_is_said_beforehand(
+    trainable: Any, monkeypatch: pytest.MonkeyPatch, network: str, sentence: str
+) -> None:
+    request = RunRequest.of(trainable, preset="quick", network=network)
+    plan = replace(Plan.of(trainable), small_classes=[])
+
+    monkeypatch.setattr("webapp.presenters.cautions.are_at_hand", lambda network, image_size: False)
+    (said,) = cautions(plan, request)
+    monkeypatch.setattr("webapp.presenters.cautions.are_at_hand", lambda network, image_size: True)
+
+    assert sentence in said
+    assert cautions(plan, request) == []
+
+
+def test_every_network_is_offered_once_with_what_it_is_good_for() -> None:
+    others = other_networks()
+
+    names = [each.name for each in usual_networks()] + [each.name for family in others for each in family.networks]
+    assert sorted(names) == sorted(NETWORKS)
+    assert all(each.use for each in [*usual_networks(), *others])
 
 
 def test_steps_and_the_largest_batch_stand_among_the_settings(staff_client: Client, trainable: Any) -> None:
     page = page_of(staff_client, "?preset=quick&network=mlp")
 
-    settings = page[page.index("All settings") : page.index('<section class="estimate"')]
-    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>([^<]+)</dd>", settings))
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>([^<]+)</dd>", page[page.index('<section class="estimate"') :]))
     assert facts == {
+        "Expected time": "not measured yet",
         "Steps": f"1 an epoch, {preset_config('quick', 'mlp').epochs} in all",
         "Largest batch that fits in memory": "–",
     }
@@ -243,9 +301,18 @@ def test_what_a_dry_run_measured_is_said(staff_client: Client, trainable: Any, m
 
     page = page_of(staff_client, "?preset=quick")
 
-    assert "about 1 min 35 s on A CPU" in page
+    assert "about 2 min on A CPU" in page
     assert "64 pictures" in page
-    assert "Here: about 1 min 35 s" in page
+    assert re.search(r'data-text="time" role="status">about 2 min</span>', page)
+
+
+def test_a_preset_that_is_not_in_use_says_its_time_too(staff_client: Client, trainable: Any, measured: Any) -> None:
+    measured(RunRequest.of(trainable, preset="thorough").config, expected_seconds=1195)
+
+    page = page_of(staff_client, "?preset=quick")
+
+    assert re.search(r'<span class="time" >about 20 min</span>', page)
+    assert page.count("about ") == 1
 
 
 def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable: Any, measured: Any) -> None:

@@ -1,0 +1,66 @@
+"""What may go wrong with a training that has not begun, and what to do about it: a sentence each."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
+
+from training.config.pretrained_weights import are_at_hand
+from training.runs.requests import RunRequest
+from webapp.presenters.plans import SMALL_CLASS, Plan, SmallClass
+from webapp.presenters.setting_names import NETWORKS
+
+MOST_SENTENCES = 3  # on single classes; more of them are said in one
+MOST_NAMES = 10  # in that one
+
+
+def cautions(plan: Plan, request: RunRequest) -> list[str]:
+    """In the order of what is done about them first: pictures, then the network."""
+    download = _on_download(request)
+    return [*_on_classes(plan.small_classes), *([download] if download else [])]
+
+
+def _on_classes(few: list[SmallClass]) -> list[str]:
+    if len(few) <= MOST_SENTENCES:
+        return [_on_class(each) for each in few]
+    named = [f"{each.name} ({each.num_pictures})" for each in few[:MOST_NAMES]]
+    values = {
+        "count": len(few),
+        "enough": SMALL_CLASS,
+        "classes": pgettext("list", ", ").join(named) + (" …" if len(few) > MOST_NAMES else ""),
+    }
+    return [
+        _(
+            "%(count)d classes have few pictures: %(classes)s. With %(enough)d or more of each, their answers become "
+            "reliable."
+        )
+        % values
+    ]
+
+
+def _on_class(each: SmallClass) -> str:
+    sentence = ngettext(
+        "“%(name)s” has %(count)d picture; with %(enough)d or more its answers become reliable.",
+        "“%(name)s” has %(count)d pictures; with %(enough)d or more its answers become reliable.",
+        each.num_pictures,
+    )
+    return sentence % {"name": each.name, "count": each.num_pictures, "enough": SMALL_CLASS}
+
+
+def _on_download(request: RunRequest) -> str:
+    """That a training begins with a download; empty where what it begins with is here."""
+    config = request.config
+    if not config.is_fine_tuned or are_at_hand(config.network, config.image_size):
+        return ""
+    network = NETWORKS[config.network].title
+    if request.is_network_open:
+        sentence = _(
+            "%(network)s may be tried. What it has learned from many photos is not on this machine yet and would be "
+            "downloaded first, once; without the internet, another network is taken."
+        )
+    else:
+        sentence = _(
+            "What %(network)s has learned from many photos is not on this machine yet: it is downloaded first, once. "
+            "Without the internet, choose another network in the settings."
+        )
+    return sentence % {"network": network}
