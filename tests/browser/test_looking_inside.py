@@ -17,6 +17,7 @@ INSIDE = "/manage/digits/versions/1/inside/"
 def test_a_look_inside_is_followed_and_every_layer_opens(page: Page, site: Site) -> None:
     sign_in(page, site)
     page.goto(f"{site.url}/manage/digits/versions/1/")
+    page.get_by_role("heading", name="Look inside").click()
     page.get_by_role("link", name="Look inside").click()
 
     page.locator("button[name=picture]").first.click()

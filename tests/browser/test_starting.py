@@ -18,8 +18,17 @@ def form(page: Page, site: Site) -> Page:
     """The page before a training of the starter recognizer, with all settings of a small network."""
     sign_in(page, site)
     page.goto(f"{site.url}/manage/digits/train/?preset=quick&network=mlp")
-    page.get_by_text("All settings").click()
     return page
+
+
+def test_a_newcomer_sees_three_cards_and_a_button(page: Page, site: Site) -> None:
+    sign_in(page, site)
+
+    page.goto(f"{site.url}/manage/digits/train/")
+
+    expect(page.locator("main a strong:visible")).to_have_text(["Quick", "Balanced", "Thorough"])
+    expect(page.get_by_role("button", name="Start training")).to_be_in_viewport()
+    expect(page.get_by_label("Seed")).to_be_hidden()
 
 
 def test_what_means_nothing_to_the_optimizer_is_not_asked_for(form: Page) -> None:

@@ -19,8 +19,8 @@ TRAINING_MS = 120_000
 
 def fill_settings(page: Page) -> None:
     """A small network that learns shapes in seconds."""
+    page.get_by_text("Settings", exact=True).click()
     page.get_by_role("link", name=re.compile("^CNN")).click()
-    page.get_by_text("All settings").click()
     page.get_by_label("Image size").fill("24")
     page.get_by_label("Epochs").fill("16")
     page.get_by_label("Batch size").fill("4")
@@ -98,7 +98,6 @@ def test_a_fresh_installation_reads_a_drawn_digit(page: Page, site: Site) -> Non
 def test_a_training_can_be_cancelled_while_it_is_watched(page: Page, site: Site, tmp_path: Path) -> None:
     sign_in(page, site)
     page.goto(f"{site.url}/manage/digits/train/?network=cnn")
-    page.get_by_text("All settings").click()
     page.get_by_label("Epochs").fill("500")
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_text(re.compile("^preparing|^training"))).to_be_visible(timeout=30_000)

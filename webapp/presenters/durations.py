@@ -18,7 +18,7 @@ def duration(length: float) -> str:
 
 def rough(length: float) -> str:
     """A number of seconds as it is foretold: no more exactly than it can be known."""
-    if length < 90:
+    if length < 55:
         return duration(max(10, round(length, -1)))
     minutes = round(length / 60)
     if minutes < 90:
