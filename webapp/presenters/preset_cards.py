@@ -22,7 +22,7 @@ class PresetCard:
 
 
 def preset_cards(recognizer: Recognizer, asked: RunRequest, estimate: Estimate | None) -> list[PresetCard]:
-    """All of them, for the network that is asked for; `estimate` is of what the form says, None for want of pictures."""
+    """All of them, for the network that is asked for; `estimate` is None for want of pictures."""
     known = _times(recognizer, asked.config.network, estimate.plan.num_pictures) if estimate else {}
     if estimate and asked.preset:
         known[asked.preset] = estimate.time

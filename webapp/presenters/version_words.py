@@ -68,7 +68,7 @@ def _right_on_new(evaluation: Evaluation) -> str:
 
 
 def beside(version: ModelVersion, in_use: ModelVersion | None) -> str:
-    """Whether it is better than the version in use, and whether that is luck; empty where there is nothing to compare."""
+    """Whether it is better than the version in use, and whether that is luck; empty where none other is in use."""
     if in_use is None or in_use == version or version.test_accuracy is None or in_use.test_accuracy is None:
         return ""
     try:

@@ -203,7 +203,7 @@ def test_every_network_is_offered_once_with_what_it_is_good_for() -> None:
 
     names = [each.name for each in usual_networks()] + [each.name for family in others for each in family.networks]
     assert sorted(names) == sorted(NETWORKS)
-    assert all(each.use for each in [*usual_networks(), *others])
+    assert all([each.use for each in usual_networks()] + [each.use for each in others])
 
 
 def test_steps_and_the_largest_batch_stand_among_the_settings(staff_client: Client, trainable: Any) -> None:
