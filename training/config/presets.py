@@ -14,9 +14,11 @@ QUICK, BALANCED, THOROUGH = "quick", "balanced", "thorough"
 PRESETS = (QUICK, BALANCED, THOROUGH)
 
 HELP = {
-    QUICK: N_("Learns the last layer only, on features of a pretrained network. A minute."),
-    BALANCED: N_("Then its upper part learns too, on randomly changed pictures. Some minutes."),
-    THOROUGH: N_("The same with more pixels, and longer. A quarter of an hour, or a coffee."),
+    QUICK: N_("Only the last layer learns, on what a network sees in the pictures that has seen many photos before."),
+    BALANCED: N_("First the last layer learns, then the upper part too, on randomly changed pictures."),
+    THOROUGH: N_(
+        "First the last layer learns, then the upper part too, on randomly changed pictures with more pixels."
+    ),
 }
 
 # Over the network's own defaults.

@@ -46,7 +46,7 @@ def _row(each: Candidate, *, has_ended: bool) -> CandidateRow:
         "title": network.title if network else each.network,
         "state": each.state,
         "done": (each.done or None) if is_at_work else 1.0 if each.state == "done" else each.done,
-        "figure": "" if each.accuracy is None else whole_percent(each.accuracy),
+        "figure": "" if each.accuracy is None else _("%(share)s right") % {"share": whole_percent(each.accuracy)},
         "note": _note(each, is_at_work=is_at_work),
         "is_chosen": each.is_chosen,
     }

@@ -55,12 +55,12 @@ def _on_download(request: RunRequest) -> str:
     network = NETWORKS[config.network].title
     if request.is_network_open:
         sentence = _(
-            "%(network)s may be tried. What it has learned from many photos is not on this machine yet and would be "
-            "downloaded first, once; without the internet, another network is taken."
+            "%(network)s may be tried; what it knows of photos would be downloaded first, once. Without the internet, "
+            "another network is taken."
         )
     else:
         sentence = _(
-            "What %(network)s has learned from many photos is not on this machine yet: it is downloaded first, once. "
-            "Without the internet, choose another network in the settings."
+            "What %(network)s knows of photos is not on this machine yet: it is downloaded first, once. Without the "
+            "internet, choose another network in the settings."
         )
     return sentence % {"network": network}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from training.config.choices import LITES
 from webapp.presenters.setting_names import FAMILIES, NETWORKS, Network, family_of
@@ -16,7 +15,7 @@ USUAL = (*LITES, "mobilenetv2", "efficientnetv2b0", "resnet50", "cnn", "lenet5",
 class Family:
     """Networks for those who know their names, with what they have in common."""
 
-    use: Any  # what they are good for, a lazy translation
+    use: str  # what they are good for
     networks: list[Network]
 
 
@@ -31,8 +30,6 @@ def is_usual(network: str) -> bool:
 def other_networks() -> list[Family]:
     """All that are not usual, by family."""
     order = list(FAMILIES)
-    others = sorted(
-        (each for each in NETWORKS.values() if each.name not in USUAL),
-        key=lambda each: order.index(family_of(each.name)),
-    )
-    return [Family(FAMILIES[name], list(some)) for name, some in groupby(others, lambda each: family_of(each.name))]
+    others = [each for each in NETWORKS.values() if each.name not in USUAL]
+    others.sort(key=lambda each: order.index(family_of(each.name)))
+    return [Family(use, list(some)) for use, some in groupby(others, lambda each: str(FAMILIES[family_of(each.name)]))]

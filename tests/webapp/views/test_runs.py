@@ -587,8 +587,8 @@ def test_networks_are_listed_while_one_is_chosen(staff_client: Client, choosing:
     status = status_of(staff_client, choosing)
 
     assert [(each["title"], each["figure"], each["note"], each["done"]) for each in status["candidates"]] == [
-        ("MobileNetV2", "91\N{NO-BREAK SPACE}%", "", 1.0),
-        ("EfficientNet-Lite2", "93\N{NO-BREAK SPACE}%", "about 20 s left", 0.5),
+        ("MobileNetV2", "91\N{NO-BREAK SPACE}% right", "", 1.0),
+        ("EfficientNet-Lite2", "93\N{NO-BREAK SPACE}% right", "about 20 s left", 0.5),
         ("CNN", "", "left out", 0.0),
     ]
     assert status["parts"][0]["done"] == 0.75

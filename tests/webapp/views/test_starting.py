@@ -180,8 +180,8 @@ def test_many_small_classes_share_a_sentence(trainable: Any) -> None:
 @pytest.mark.parametrize(
     ("network", "sentence"),
     [
-        ("resnet50", "What ResNet50 has learned from many photos is not on this machine yet"),
-        ("", "may be tried. What it has learned"),
+        ("resnet50", "What ResNet50 knows of photos is not on this machine yet"),
+        ("", "may be tried; what it knows of photos"),
     ],
 )
 def test_a_download_is_said_beforehand(
