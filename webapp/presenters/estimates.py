@@ -65,7 +65,7 @@ class Estimate:
     def time(self) -> str:
         """The same as the card of a preset says it; empty where nothing is known."""
         if self.is_measuring:
-            return _("measuring how long it takes …")
+            return _("measuring its time …")
         return about(self._measured.expected_seconds) if self._measured else ""
 
     @property
