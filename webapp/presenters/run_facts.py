@@ -15,6 +15,7 @@ from webapp.presenters.durations import duration
 from webapp.presenters.shares import whole_percent
 
 CHOOSING = "choosing"  # the part that only a run has whose network was open
+STOPPED = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED, TrainingRun.State.PRUNED)
 
 LIBRARIES = {
     "python": "Python",
@@ -30,7 +31,7 @@ class Part(TypedDict):
 
     name: str
     title: str
-    state: str  # waits, works or done
+    state: str  # waits, works or done; stopped for the one in which a run ended early
     is_current: bool
     length: str  # how long it took; empty where it has not ended
     elapsed: float | None  # seconds so far of the one at work
@@ -47,12 +48,8 @@ def parts_of(run: TrainingRun) -> list[Part]:
     """In order; none for a run that waits, or that an earlier release carried out."""
     if not run.environment.get("parts") or run.state == TrainingRun.State.QUEUED:
         return []
-    titles = _titles(run)
-    began = {
-        name: datetime.fromisoformat(run.environment["parts"][name])
-        for name in titles
-        if name in run.environment["parts"]
-    }
+    titles, moments = _titles(run), run.environment["parts"]
+    began = {name: datetime.fromisoformat(moments[name]) for name in titles if name in moments}
     ends = dict(zip(began, [*list(began.values())[1:], run.ended_at], strict=True)) if began else {}
     return [_part(run, name, title, began.get(name), ends.get(name)) for name, title in titles.items()]
 
@@ -62,13 +59,21 @@ def _part(run: TrainingRun, name: str, title: str, began: datetime | None, end: 
     return {
         "name": name,
         "title": title,
-        "state": "works" if is_current else "done" if began else "waits",
+        "state": _state(run, began, end),
         "is_current": is_current,
         "length": duration((end - began).total_seconds()) if began and end else "",
         "elapsed": (timezone.now() - began).total_seconds() if began and is_current else None,
         "done": _share_done(run, name) if is_current else None,
         "detail": _epochs_done(run) if name == TrainingRun.State.TRAINING and began else "",
     }
+
+
+def _state(run: TrainingRun, began: datetime | None, end: datetime | None) -> str:
+    if began is None:
+        return "waits"
+    if end is None:
+        return "works"
+    return "stopped" if end == run.ended_at and run.state in STOPPED else "done"
 
 
 def _share_done(run: TrainingRun, part: str) -> float | None:

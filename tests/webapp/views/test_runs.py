@@ -569,6 +569,17 @@ def test_a_part_without_a_share_has_a_bar_without_a_value(staff_client: Client, 
     assert re.search(r'<progress max="1"\s+aria-label="Preparing pictures"\s*></progress>', page)
 
 
+def test_the_part_in_which_a_run_failed_is_not_called_done(staff_client: Client, run: TrainingRun) -> None:
+    began = timezone.now() - timedelta(seconds=65)
+    parts = {"preparing": began.isoformat(), "training": (began + timedelta(seconds=5)).isoformat()}
+    TrainingRun.objects.update(environment={"parts": parts})
+    fail(run)
+
+    states = [part["state"] for part in status_of(staff_client, run)["parts"]]
+
+    assert states == ["done", "stopped", "waits"]
+
+
 @pytest.fixture
 def choosing(run: TrainingRun) -> Any:
     """It has tried one network, is at the second, and has left one out."""
