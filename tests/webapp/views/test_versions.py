@@ -66,6 +66,31 @@ def test_a_version_of_an_earlier_release_shows_what_it_has(staff_client: Client,
     assert staff_client.get(f"{VERSION}report/").status_code == 200
 
 
+def test_a_version_begins_with_what_its_owner_wants_to_know(
+    staff_client: Client, recognizer: Recognizer, version: ModelVersion, make_version: MakeVersion
+) -> None:
+    make_version(recognizer)
+
+    page = " ".join(staff_client.get("/manage/shapes/versions/2/").content.decode().split())
+
+    first_screen = page[page.index("<h1>") : page.index("<details")]
+    assert re.search(r"Right on (all )?\d+ (of \d+ )?pictures it never saw", first_screen)
+    assert "Right on the very same pictures as version 1." in first_screen
+    assert "Publish" in first_screen
+    assert re.findall(r"<summary><h2>([^<]+)", page) == [
+        *("Errors", "Classes", "How sure it may be", "What it withstands", "Look inside", "Settings", "Files")
+    ]
+
+
+def test_a_version_that_was_made_without_pictures_has_a_page(staff_client: Client, version: ModelVersion) -> None:
+    ModelVersion.objects.update(test_accuracy=None, evaluation={})
+
+    answer = staff_client.get(VERSION)
+
+    assert answer.status_code == 200
+    assert "it never saw" not in answer.content.decode()
+
+
 @pytest.fixture
 def version_of_7735484(version: ModelVersion) -> Any:
     """Its evaluation by the names of that release."""
