@@ -21,6 +21,7 @@ def refuse_impossible(config: Settings) -> None:
     """Raises: WrongConfig, whose `name` is the setting to change."""
     _refuse_empty_lists(config)
     _refuse_too_many_head_epochs(config)
+    _refuse_too_many_final_epochs(config)
     _refuse_smoothed_squares(config)
     _refuse_normalization_of_one(config)
     _refuse_too_small_pictures(config)
@@ -68,13 +69,31 @@ def _refuse_empty_lists(config: Settings) -> None:
 
 
 def _refuse_too_many_head_epochs(config: Settings) -> None:
-    is_tuned_after_its_head = config.is_fine_tuned and not config.learns_only_its_last_layer
+    is_tuned_after_its_head = config.is_fine_tuned and not config.learns_only_its_last_layer and not config.linear_probe
     if is_tuned_after_its_head and config.head_epochs > config.epochs:
         raise WrongConfig(
             N_("head_epochs is %(head)d but there are only %(epochs)d epochs; make it at most that."),
             name="head_epochs",
             head=config.head_epochs,
             epochs=config.epochs,
+        )
+
+
+def _refuse_too_many_final_epochs(config: Settings) -> None:
+    if config.learns_only_its_last_layer and config.linear_probe:
+        return  # nothing is learned in epochs
+    is_headed = config.is_fine_tuned and not config.learns_only_its_last_layer
+    before = (1 if config.linear_probe else config.head_epochs) if is_headed else 0
+    if config.final_epochs and before + config.final_epochs >= config.epochs:
+        raise WrongConfig(
+            N_(
+                "final_epochs is %(final)d of %(epochs)d epochs, which leaves none to choose the best of; make it at "
+                "most %(most)d."
+            ),
+            name="final_epochs",
+            final=config.final_epochs,
+            epochs=config.epochs,
+            most=max(0, config.epochs - before - 1),
         )
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from training import networks
 from training.config import TrainingConfig
 from training.config.presets import preset_config, without_mirroring
+from training.config.schedules import Phase
 from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.splitting import Split
@@ -30,7 +31,7 @@ from training.messages import N_, Sentence
 from training.trainer.backbone_features import frozen_in_openvino
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import shuffled, stacked
-from training.trainer.phases import Phase, PhaseSetup, start_afresh
+from training.trainer.phases import PhaseSetup, start_afresh
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -213,7 +214,7 @@ def scratch_accuracy(some: Manifest, config: TrainingConfig, folder: Path) -> fl
     learner, batches = setup.prepare(phase)
     train = some.positions("train")
     steps = math.ceil(len(train) / config.batch_size)
-    setup.compile(learner, phase, steps, keras.metrics.CategoricalAccuracy("accuracy"))
+    setup.compile(learner, phase, [steps] * FROM_SCRATCH_EPOCHS, keras.metrics.CategoricalAccuracy("accuracy"))
     validation = batches.at_rest(some.positions("validation"))
     best, began = 0.0, math.inf
     for epoch in range(FROM_SCRATCH_EPOCHS):

@@ -20,6 +20,8 @@ SETTINGS = {
     "image_size": _("Image size"),
     "epochs": _("Epochs"),
     "head_epochs": _("Epochs of the last layer alone"),
+    "final_epochs": _("Epochs on all pictures but those it never sees"),
+    "linear_probe": _("Last layer found at once"),
     "batch_size": _("Batch size"),
     "learning_rate": _("Learning rate"),
     "fine_tune_learning_rate": _("Learning rate of the fine-tuning"),
