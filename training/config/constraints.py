@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from training.config.choices import PAIRS
 from training.config.fields import Settings
 from training.errors import WrongConfig
 from training.messages import N_
@@ -20,6 +21,7 @@ MAX_WEIGHTS = 2**28  # 1 GB in float32, and three times that in training
 def refuse_impossible(config: Settings) -> None:
     """Raises: WrongConfig, whose `name` is the setting to change."""
     _refuse_empty_lists(config)
+    _refuse_tuned_pairs(config)
     _refuse_too_many_head_epochs(config)
     _refuse_too_many_final_epochs(config)
     _refuse_smoothed_squares(config)
@@ -66,6 +68,15 @@ def _refuse_empty_lists(config: Settings) -> None:
     for name in ("filters", "hidden_units"):
         if not getattr(config, name):
             raise WrongConfig(N_("%(name)s is empty; give at least one number."), name=name)
+
+
+def _refuse_tuned_pairs(config: Settings) -> None:
+    if config.network in PAIRS and config.is_fine_tuned and not config.learns_only_its_last_layer:
+        raise WrongConfig(
+            N_("fine_tune is “%(value)s”, but of two networks side by side only the last layer learns; make it none."),
+            name="fine_tune",
+            value=config.fine_tune,
+        )
 
 
 def _refuse_too_many_head_epochs(config: Settings) -> None:

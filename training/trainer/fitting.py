@@ -28,6 +28,7 @@ from training.trainer.callbacks import (
 )
 from training.trainer.checkpoints import Best, TrainingState, write_checkpoint
 from training.trainer.input_pipeline import shuffled
+from training.trainer.linear_probe import LinearProbe
 from training.trainer.loss_and_optimizer import make_loss
 from training.trainer.phases import MAIN, PhaseSetup
 
@@ -72,6 +73,7 @@ class Fitting:
         self.accuracy = keras.metrics.CategoricalAccuracy("accuracy")
         self.checkpointer = Checkpointer(self._keep, self.network, self.best, self.accuracy, self.manifest.sha256)
         self.checkpointer.held_out = begun.held_out if begun else []
+        self.last_probe: LinearProbe | None = None
         self.labels = self.manifest.labels()
         self.train = self.manifest.positions("train")
         self.validation = self.manifest.positions("validation")
@@ -103,16 +105,19 @@ class Fitting:
         return self.config.begins_with_a_probe and self.best.best.epoch <= AFTER_PROBE
 
     def _probe(self) -> None:
-        """Find the last layer, from the training pictures, and report it as an epoch."""
+        """Find the last layer and report it as an epoch; judged by k-fold where nothing else is to follow."""
         began = time.monotonic()
-        probe = self.setup.probe(self.train)
-        of_train, of_validation = (
-            probe.answers(self.setup.features_of(positions)) for positions in (self.train, self.validation)
-        )
-        loss, accuracy = self._figures(of_train, self.train)
-        val_loss, val_accuracy = self._figures(of_validation, self.validation)
+        if self.config.learns_only_its_last_layer:
+            self.last_probe = probe = self.setup.probe(self.all)
+            learned, chosen_by, answers = self.all, self.all, probe.held_out
+        else:
+            probe = self.setup.probe(self.train)
+            learned, chosen_by = self.train, self.validation
+            answers = probe.answers(self.setup.features_of(chosen_by))
+        loss, accuracy = self._figures(probe.answers(self.setup.features_of(learned)), learned)
+        val_loss, val_accuracy = self._figures(answers, chosen_by)
         seconds = time.monotonic() - began
-        rate = len(self.train) / max(seconds, 1e-6)
+        rate = len(learned) / max(seconds, 1e-6)
         self.best.offer(val_loss, AFTER_PROBE)
         self.report.epoch(EpochResult(AFTER_PROBE, loss, accuracy, val_loss, val_accuracy, 0.0, rate, seconds))
         self.checkpointer.keep_network(AFTER_PROBE)
@@ -121,7 +126,7 @@ class Fitting:
         if not self.config.learns_only_its_last_layer:
             log.info("Fine-tuning brought nothing on pictures to choose by: the network stays as ImageNet taught it")
             self.setup.take_back(is_known=self.begun is None)
-        probe = self.setup.probe(self.all)
+        probe = self.last_probe or self.setup.probe(self.all)
         return HeldOut(self.labels[self.all], probe.held_out.astype(np.float32))
 
     def _learn(self, phase: Phase) -> None:

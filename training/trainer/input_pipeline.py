@@ -91,9 +91,9 @@ def features(pictures: Pictures, manifest: Manifest, views: int) -> Features:
     return Features(kept)
 
 
-def blocks(positions: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """BLOCK of them at a time."""
-    return [positions[i : i + BLOCK] for i in range(0, len(positions), BLOCK)]
+def blocks(positions: NDArray[np.intp], at_a_time: int = BLOCK) -> list[NDArray[np.intp]]:
+    """Some of them at a time, in order."""
+    return [positions[i : i + at_a_time] for i in range(0, len(positions), at_a_time)]
 
 
 def stacked(compute: Callable[[int], NDArray[Any]], count: int) -> NDArray[Any]:

@@ -64,10 +64,12 @@ def find_probe(features: Features, labels: NDArray[np.int32], groups: NDArray[An
 def grouped_folds(labels: NDArray[np.int32], groups: NDArray[Any]) -> list[NDArray[np.intp]]:
     """Positions of the pictures of each fold: classes in equal shares as far as the groups allow.
 
-    There are as many folds as the smallest class has groups, from 2 to MAX_FOLDS.
+    There are as many folds as the smallest class has groups, from 2 to MAX_FOLDS; none where all classes have but one.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
+    if max(np.bincount(labels)) < 2:
+        return []
     fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
     num_folds = min(max(2, fewest), MAX_FOLDS, len(np.unique(groups)))
     with warnings.catch_warnings():

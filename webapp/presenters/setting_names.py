@@ -154,6 +154,16 @@ NETWORKS = {
             "EfficientNet-Lite2",
             _("Photos, the most exact of the three, and the slowest."),
         ),
+        Network(
+            "efficientnetlite0and2",
+            "EfficientNet-Lite0 + Lite2",
+            _("Two side by side: photos, best where there are few of each class."),
+        ),
+        Network(
+            "mobilenetv2andlite2",
+            "MobileNetV2 + EfficientNet-Lite2",
+            _("Two side by side: photos, best where there are few of each class."),
+        ),
         Network("mobilenetv2", "MobileNetV2", _("Photos, the quickest. Starts from weights learned on many photos.")),
         Network(
             "efficientnetv2b0",
