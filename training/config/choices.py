@@ -24,6 +24,7 @@ PAIRS = {
     "efficientnetlite0and2": ("efficientnetlite0", "efficientnetlite2"),
     "mobilenetv2andlite2": ("mobilenetv2", "efficientnetlite2"),
 }
+TUNABLE = (*LITES, *APPLICATION_TITLES)  # of a pair the last layer alone learns
 PRETRAINED = (*LITES, *PAIRS, *APPLICATION_TITLES)
 COMMON_APPLICATIONS = tuple(APPLICATION_TITLES)[:3]
 FROM_SCRATCH = ("mlp", "lenet5", "cnn", "googlenet")

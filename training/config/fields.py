@@ -24,6 +24,7 @@ from training.config.choices import (
     PRECISIONS,
     PRETRAINED,
     SCHEDULES,
+    TUNABLE,
 )
 from training.messages import N_
 
@@ -78,7 +79,7 @@ class Settings:
         N_("How many of the epochs train only the new last layer, before fine-tuning begins."),
         minimum=0,
         maximum=1000,
-        networks=PRETRAINED,
+        networks=TUNABLE,
         when={"pretrained": (True,), "fine_tune": ("upper", "whole"), "linear_probe": (False,)},
         unit=N_("epochs"),
     )
@@ -95,7 +96,7 @@ class Settings:
         "upper",
         N_("How much of the pretrained network learns after its last layer: nothing, its upper part or the whole."),
         choices=FINE_TUNINGS,
-        networks=PRETRAINED,
+        networks=TUNABLE,
         when={"pretrained": (True,)},
     )
     views: int = setting(
@@ -125,13 +126,13 @@ class Settings:
         N_("The lower rate of the fine-tuning."),
         minimum=1e-8,
         maximum=1,
-        networks=PRETRAINED,
+        networks=TUNABLE,
         when={"pretrained": (True,), "fine_tune": ("upper", "whole")},
     )
     fine_tune_batch_norm: bool = setting(
         True,
         N_("In fine-tuning batch normalisation learns too; otherwise it keeps what it knows from ImageNet."),
-        networks=PRETRAINED,
+        networks=TUNABLE,
         when={"pretrained": (True,), "fine_tune": ("upper", "whole")},
     )
     schedule: str = setting("cosine", N_("How the learning rate changes from step to step."), choices=SCHEDULES)
