@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
+from training.config.choices import LITES
 from training.config.pretrained_weights import are_at_hand
 from training.runs.requests import RunRequest
 from webapp.presenters.plans import SMALL_CLASS, Plan, SmallClass
@@ -16,8 +17,8 @@ MOST_NAMES = 10  # in that one
 
 def cautions(plan: Plan, request: RunRequest) -> list[str]:
     """In the order of what is done about them first: pictures, then the network."""
-    download = _on_download(request)
-    return [*_on_classes(plan.small_classes), *([download] if download else [])]
+    others = (_on_choosing(plan, request), _on_download(request))
+    return [*_on_classes(plan.small_classes), *(each for each in others if each)]
 
 
 def _on_classes(few: list[SmallClass]) -> list[str]:
@@ -47,20 +48,25 @@ def _on_class(each: SmallClass) -> str:
     return sentence % {"name": each.name, "count": each.num_pictures, "enough": SMALL_CLASS}
 
 
-def _on_download(request: RunRequest) -> str:
-    """That a training begins with a download; empty where what it begins with is here."""
-    config = request.config
-    if not config.is_fine_tuned or are_at_hand(config.network, config.image_size):
+def _on_choosing(plan: Plan, request: RunRequest) -> str:
+    """That the run would fail for want of pictures to choose by; empty where it needs none."""
+    is_found_at_once = request.config.begins_with_a_probe and request.config.learns_only_its_last_layer
+    if plan.num_validation or request.is_network_open or is_found_at_once:
         return ""
-    network = NETWORKS[config.network].title
-    if request.is_network_open:
-        sentence = _(
-            "%(network)s may be tried; what it knows of photos would be downloaded first, once. Without the internet, "
-            "another network is taken."
-        )
-    else:
-        sentence = _(
-            "What %(network)s knows of photos is not on this machine yet: it is downloaded first, once. Without the "
-            "internet, choose another network in the settings."
-        )
-    return sentence % {"network": network}
+    return _(
+        "There are too few pictures to choose the best epoch by. Add pictures, or let the network be chosen: "
+        "it is one then that needs none."
+    )
+
+
+def _on_download(request: RunRequest) -> str:
+    """That a training begins with a download; empty where what it begins with is here, or comes along."""
+    config = request.config
+    if request.is_network_open or not config.is_fine_tuned or config.network in LITES:
+        return ""
+    if are_at_hand(config.network, config.image_size):
+        return ""
+    return _(
+        "What %(network)s knows of photos is not on this machine yet: it is downloaded first, once. Without the "
+        "internet, choose another network in the settings."
+    ) % {"network": NETWORKS[config.network].title}

@@ -8,7 +8,17 @@ from itertools import groupby
 from training.config.choices import LITES
 from webapp.presenters.setting_names import FAMILIES, NETWORKS, Network, family_of
 
-USUAL = (*LITES, "mobilenetv2", "efficientnetv2b0", "resnet50", "cnn", "lenet5", "googlenet", "mlp")
+USUAL = (
+    *LITES,
+    "efficientnetlite0and2",
+    "mobilenetv2",
+    "efficientnetv2b0",
+    "resnet50",
+    "cnn",
+    "lenet5",
+    "googlenet",
+    "mlp",
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ PURPOSES = {
 
 def what_it_does(preset: str, config: TrainingConfig) -> str:
     """A sentence on a preset, as its settings for some network mean it."""
+    if config.learns_only_its_last_layer:
+        return gettext(HELP[QUICK])
     if config.is_fine_tuned:
         return gettext(HELP[preset])
     said = ngettext(

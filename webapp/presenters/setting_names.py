@@ -20,6 +20,8 @@ SETTINGS = {
     "image_size": _("Image size"),
     "epochs": _("Epochs"),
     "head_epochs": _("Epochs of the last layer alone"),
+    "final_epochs": _("Epochs on all pictures but those it never sees"),
+    "linear_probe": _("Last layer found at once"),
     "batch_size": _("Batch size"),
     "learning_rate": _("Learning rate"),
     "fine_tune_learning_rate": _("Learning rate of the fine-tuning"),
@@ -153,6 +155,16 @@ NETWORKS = {
             _("Photos, the most exact of the three, and the slowest."),
         ),
         Network(
+            "efficientnetlite0and2",
+            "EfficientNet-Lite0 + Lite2",
+            _("Two side by side: photos, best where there are few of each class."),
+        ),
+        Network(
+            "mobilenetv2andlite2",
+            "MobileNetV2 + EfficientNet-Lite2",
+            _("Two side by side: photos, best where there are few of each class."),
+        ),
+        Network(
             "mobilenetv2",
             "MobileNetV2",
             _("Photos, even few of each class. It has seen many photos before, and is the quickest."),
@@ -179,6 +191,7 @@ NETWORKS = {
 
 # What the networks for those who know their names are good for, by how these begin; the longer name first.
 FAMILIES = {
+    "mobilenetv2and": _("Two side by side: photos, best where there are few of each class."),
     "mobilenet": _("Small and quick, made for phones."),
     "nasnet": _("Drawn up by a search: Mobile is small, Large exact and very slow."),
     "efficientnetb": _("The higher the number, the more exact, the slower and the larger the pictures it wants."),

@@ -177,25 +177,24 @@ def test_many_small_classes_share_a_sentence(trainable: Any) -> None:
     assert "bird 10" not in sentence
 
 
-@pytest.mark.parametrize(
-    ("network", "sentence"),
-    [
-        ("resnet50", "What ResNet50 knows of photos is not on this machine yet"),
-        ("", "may be tried; what it knows of photos"),
-    ],
-)
-def test_a_download_is_said_beforehand(
-    trainable: Any, monkeypatch: pytest.MonkeyPatch, network: str, sentence: str
-) -> None:
-    request = RunRequest.of(trainable, preset="quick", network=network)
-    plan = replace(Plan.of(trainable), small_classes=[])
-
+def test_a_download_is_said_beforehand(trainable: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = replace(Plan.of(trainable), small_classes=[], num_validation=2)
     monkeypatch.setattr("webapp.presenters.cautions.are_at_hand", lambda network, image_size: False)
-    (said,) = cautions(plan, request)
-    monkeypatch.setattr("webapp.presenters.cautions.are_at_hand", lambda network, image_size: True)
 
-    assert sentence in said
-    assert cautions(plan, request) == []
+    (said,) = cautions(plan, RunRequest.of(trainable, preset="quick", network="resnet50"))
+
+    assert "What ResNet50 knows of photos is not on this machine yet" in said
+    assert cautions(plan, RunRequest.of(trainable, preset="quick")) == []  # only what is at hand is tried
+    assert cautions(plan, RunRequest.of(trainable, preset="quick", network="mlp")) == []
+
+
+def test_that_there_are_no_pictures_to_choose_by_is_said_beforehand(trainable: Any) -> None:
+    plan = replace(Plan.of(trainable), small_classes=[], num_validation=0)
+
+    (said,) = cautions(plan, RunRequest.of(trainable, network="mlp"))
+
+    assert "too few pictures to choose the best epoch by" in said
+    assert cautions(plan, RunRequest.of(trainable, preset="quick")) == []
 
 
 def test_every_network_is_offered_once_with_what_it_is_good_for() -> None:
@@ -282,7 +281,7 @@ def test_the_script_asks_for_a_dry_run(
     assert (answer["is_measuring"], answer["expected"], nudged) == (True, "waits to be measured …", [job.pk])
     assert job.kind == "dry_run"
     assert TrainingConfig.from_dict(job.params["config"]) == RunRequest.of(trainable, preset="balanced").config
-    assert "These are the figures of MobileNetV2" in answer["stands_for"]
+    assert "These are the figures of EfficientNet-Lite0" in answer["stands_for"]
 
 
 def test_the_button_asks_for_a_dry_run_without_scripts_and_keeps_the_form(staff_client: Client, trainable: Any) -> None:
