@@ -151,7 +151,8 @@ def test_nothing_loads_code_from_files() -> None:
             words = {getattr(node, "arg", None), getattr(node, "attr", None), getattr(node, "id", None)}
             wrong |= {(name, word) for word in words & FORBIDDEN_WORDS}
 
-    assert wrong == set()
+    # knows an ordered dict of tensors and nothing else; what else a pickle asks for is refused, tests try it
+    assert wrong == {("training.networks.torch_pickle", "pickle")}
 
 
 CLASSIFIES = """

@@ -24,10 +24,10 @@ class Tensor:
     """Pickled as torch pickles one."""
 
     def __init__(self, storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
-        self.arguments = (storage, offset, shape, strides, False, collections.OrderedDict())
+        self.arguments: tuple[Any, ...] = (storage, offset, shape, strides, False, collections.OrderedDict())
 
     def __reduce__(self) -> Any:
-        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.arguments  # type: ignore[attr-defined]
+        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.arguments
 
 
 class Pickler(pickle.Pickler):
