@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from training import storage
+from training.disk import shortage
 from training.errors import AlreadyThere
 from training.library.everyday_classes import SETTINGS, SLUG, everyday_classes, imagenet_classes
 from training.messages import N_
@@ -48,7 +49,7 @@ def add_everyday(by: User | None) -> TrainingRun:
         )
         run = know(recognizer, imagenet_classes(), by)
         made = Prebuilt.found()
-        if made:
+        if made and not shortage(made.num_bytes):  # the run says so, where there is no room
             _take(run, made)
     return run
 

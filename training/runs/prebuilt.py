@@ -69,6 +69,10 @@ class Prebuilt:
             environment_of(device),
         )
 
+    @property
+    def num_bytes(self) -> int:
+        return sum((self.folder / name).stat().st_size for name in (H5_NAME, *SERVING_MODEL_NAMES))
+
     def copied_to(self, folder: Path) -> Artifact:
         """Copies of its files, to be moved into the store. Raises: OSError."""
         for name in (H5_NAME, *SERVING_MODEL_NAMES):

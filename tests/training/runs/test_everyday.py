@@ -1,8 +1,9 @@
-"""Everyday things as rows: taken from what was made while installing, or made by a run; and recognizers of some of it."""
+"""Everyday things as rows: taken from what was made while installing, or made by a run; and recognizers of some."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -69,6 +70,12 @@ def test_what_is_not_whole_any_more_is_not_taken(made: Path) -> None:
         file.write(b"x")
 
     assert Prebuilt.found() is None
+    assert add_everyday(None).state == TrainingRun.State.QUEUED
+
+
+def test_where_it_would_leave_too_little_room_its_run_says_so(made: Path, settings: Any) -> None:
+    settings.MIN_FREE_DISK = 10**18
+
     assert add_everyday(None).state == TrainingRun.State.QUEUED
 
 
@@ -144,7 +151,8 @@ def test_a_run_asked_for_again_knows_the_same(run: TrainingRun) -> None:
 
 
 @pytest.mark.keras
-def test_a_run_that_waited_is_carried_out_like_any_other(_real_processes: None, staff: User) -> None:
+@pytest.mark.usefixtures("_real_processes")
+def test_a_run_that_waited_is_carried_out_like_any_other(staff: User) -> None:
     from training.runs.supervisor import carry_out
 
     recognizer = Recognizer.objects.create(slug="kitchen", name_en="Kitchen")
