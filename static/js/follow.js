@@ -19,7 +19,7 @@ export async function follow(page, { load = getJson, pause = sleep, reload = () 
 function show(page, run) {
   const find = (name) => page.querySelector(`[data-${name}]`);
   showState(find("badge").firstElementChild, run);
-  Object.assign(find("bar"), { max: run.num_epochs, value: run.epochs_done });
+  Object.assign(find("bar"), { max: run.num_epochs || 1, value: run.epochs_done });
   find("epochs-done").textContent = run.epochs_done;
   find("num-epochs").textContent = run.num_epochs; // choosing the network may have picked another number
   if (run.started_at) find("started-at").replaceChildren(timeElement(run.started_at));

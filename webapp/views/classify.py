@@ -18,6 +18,7 @@ from training.models import Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of, with_retry
 from webapp.errors import TooLarge
 from webapp.operations.prometheus import count_refusal
+from webapp.presenters.many_labels import Known
 from webapp.rates import counted
 
 MOST_ALTERNATIVES = 3  # named beside the answer
@@ -72,12 +73,15 @@ def _page(
     error: UserFacingError | None = None,
 ) -> HttpResponse:
     """The whole page, or for htmx only the answer in it."""
-    template = "classify/_answer.html" if "HX-Request" in request.headers else "classify/recognizer.html"
+    is_part = "HX-Request" in request.headers
+    template = "classify/_answer.html" if is_part else "classify/recognizer.html"
+    version = answer.version if answer else recognizer.versions.active()
     context = {
         "recognizer": recognizer,
         "bars": _bars(recognizer, answer) if answer else [],
         "could_also_be": _named(recognizer, answer.could_also_be[:MOST_ALTERNATIVES]) if answer else "",
-        "version": answer.version if answer else recognizer.versions.active(),
+        "version": version,
+        "knows": None if is_part else Known.of(version, recognizer.label_names()),
         "error": error,
         "max_bytes": MAX_UPLOAD_BYTES,
         "too_large": TooLarge(),

@@ -15,7 +15,7 @@ def test_it_names_each_class_of_imagenet_once_in_order() -> None:
         numbers = [int(row["index"]) for row in csv.DictReader(file)]
 
     assert numbers == list(range(NUM_CLASSES))
-    assert sorted(sum(imagenet_classes().values(), [])) == numbers
+    assert sorted(number for label in imagenet_classes().values() for number in label) == numbers
 
 
 def test_rows_of_one_key_have_one_name() -> None:
