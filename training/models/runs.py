@@ -170,7 +170,7 @@ class TrainingRun(Leased):
 
     @property
     def num_epochs(self) -> int:
-        """None where its network is to know some of ImageNet's classes: that takes no learning."""
+        """0 where its network is to know some of ImageNet's classes: that takes no learning."""
         return 0 if self.imagenet_classes else int(self.config["epochs"])
 
     def expected_end(self) -> datetime | None:

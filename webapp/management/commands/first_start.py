@@ -48,13 +48,14 @@ def add_starters() -> str:
     from training.library.digits import add_digits  # scikit-learn and more, which no later start needs
     from training.runs.everyday import add_everyday
 
-    run = add_everyday(None)
+    version = add_everyday(None).made
     add_digits()
-    everyday = (
-        "Everyday things answers photos as soon as the site is up."
-        if run.has_ended
-        else "Everyday things is made in the background, in about a minute; its page says when it answers."
-    )
+    if version is None:
+        everyday = "Everyday things is made in the background, in about a minute."
+    elif version.trouble:
+        everyday = f"Everyday things could not be published: {version.trouble}"
+    else:
+        everyday = "Everyday things answers photos as soon as the site is up."
     return (
         f"{everyday}\nHandwritten digits is trained in the background, in some minutes: watch it under Training runs.\n"
     )
