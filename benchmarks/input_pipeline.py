@@ -25,11 +25,12 @@ from PIL import Image
 from benchmarks.timing import median
 from training.config import TrainingConfig
 from training.config.presets import BALANCED, preset_config
+from training.config.schedules import phases
 from training.data.images import ingest, load_pixels
 from training.data.manifest import Manifest, make_manifest
 from training.data.pixel_cache import pixel_cache
 from training.trainer.input_pipeline import shuffled
-from training.trainer.phases import PhaseSetup, phases
+from training.trainer.phases import PhaseSetup
 from training.trainer.train import network_to_fit
 
 PICTURES = 640
@@ -66,7 +67,7 @@ def compare(manifest: Manifest, config: TrainingConfig, folder: Path, rounds: in
     train = manifest.positions("train")
     steps = len(train) // config.batch_size
     order = shuffled(train, config.seed, 0)[: steps * config.batch_size]
-    setup.compile(learner, phase, steps, keras.metrics.CategoricalAccuracy("accuracy"))
+    setup.compile(learner, phase, [steps], keras.metrics.CategoricalAccuracy("accuracy"))
     one = next(iter(batches.of_epoch(0, order)))
 
     def fit(batches: tf.data.Dataset) -> float:

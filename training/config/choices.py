@@ -19,7 +19,13 @@ APPLICATION_TITLES = {
     )
 }
 LITES = ("efficientnetlite0", "efficientnetlite1", "efficientnetlite2")  # their weights come along
-PRETRAINED = (*LITES, *APPLICATION_TITLES)
+# Two side by side, each seeing the picture its own way; one last layer on what both make of it
+PAIRS = {
+    "efficientnetlite0and2": ("efficientnetlite0", "efficientnetlite2"),
+    "mobilenetv2andlite2": ("mobilenetv2", "efficientnetlite2"),
+}
+TUNABLE = (*LITES, *APPLICATION_TITLES)  # of a pair the last layer alone learns
+PRETRAINED = (*LITES, *PAIRS, *APPLICATION_TITLES)
 COMMON_APPLICATIONS = tuple(APPLICATION_TITLES)[:3]
 FROM_SCRATCH = ("mlp", "lenet5", "cnn", "googlenet")
 NETWORKS = (*FROM_SCRATCH, *PRETRAINED)

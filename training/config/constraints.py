@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from training.config.choices import PAIRS
 from training.config.fields import Settings
 from training.errors import WrongConfig
 from training.messages import N_
@@ -20,7 +21,9 @@ MAX_WEIGHTS = 2**28  # 1 GB in float32, and three times that in training
 def refuse_impossible(config: Settings) -> None:
     """Raises: WrongConfig, whose `name` is the setting to change."""
     _refuse_empty_lists(config)
+    _refuse_tuned_pairs(config)
     _refuse_too_many_head_epochs(config)
+    _refuse_too_many_final_epochs(config)
     _refuse_smoothed_squares(config)
     _refuse_normalization_of_one(config)
     _refuse_too_small_pictures(config)
@@ -67,14 +70,41 @@ def _refuse_empty_lists(config: Settings) -> None:
             raise WrongConfig(N_("%(name)s is empty; give at least one number."), name=name)
 
 
+def _refuse_tuned_pairs(config: Settings) -> None:
+    if config.network in PAIRS and config.is_fine_tuned and not config.learns_only_its_last_layer:
+        raise WrongConfig(
+            N_("fine_tune is “%(value)s”, but of two networks side by side only the last layer learns; make it none."),
+            name="fine_tune",
+            value=config.fine_tune,
+        )
+
+
 def _refuse_too_many_head_epochs(config: Settings) -> None:
-    is_tuned_after_its_head = config.is_fine_tuned and not config.learns_only_its_last_layer
+    is_tuned_after_its_head = config.is_fine_tuned and not config.learns_only_its_last_layer and not config.linear_probe
     if is_tuned_after_its_head and config.head_epochs > config.epochs:
         raise WrongConfig(
             N_("head_epochs is %(head)d but there are only %(epochs)d epochs; make it at most that."),
             name="head_epochs",
             head=config.head_epochs,
             epochs=config.epochs,
+        )
+
+
+def _refuse_too_many_final_epochs(config: Settings) -> None:
+    if config.learns_only_its_last_layer and config.linear_probe:
+        return  # nothing is learned in epochs
+    is_headed = config.is_fine_tuned and not config.learns_only_its_last_layer
+    before = (1 if config.linear_probe else config.head_epochs) if is_headed else 0
+    if config.final_epochs and before + config.final_epochs >= config.epochs:
+        raise WrongConfig(
+            N_(
+                "final_epochs is %(final)d of %(epochs)d epochs, which leaves none to choose the best of; make it at "
+                "most %(most)d."
+            ),
+            name="final_epochs",
+            final=config.final_epochs,
+            epochs=config.epochs,
+            most=max(0, config.epochs - before - 1),
         )
 
 

@@ -24,6 +24,7 @@ from training.config.choices import (
     PRECISIONS,
     PRETRAINED,
     SCHEDULES,
+    TUNABLE,
 )
 from training.messages import N_
 
@@ -78,15 +79,24 @@ class Settings:
         N_("How many of the epochs train only the new last layer, before fine-tuning begins."),
         minimum=0,
         maximum=1000,
-        networks=PRETRAINED,
-        when={"pretrained": (True,), "fine_tune": ("upper", "whole")},
+        networks=TUNABLE,
+        when={"pretrained": (True,), "fine_tune": ("upper", "whole"), "linear_probe": (False,)},
         unit=N_("epochs"),
+    )
+    linear_probe: bool = setting(
+        False,
+        N_(
+            "The new last layer is found at once, by a logistic regression on what the pretrained part makes of the "
+            "pictures, instead of step by step."
+        ),
+        networks=PRETRAINED,
+        when={"pretrained": (True,)},
     )
     fine_tune: str = setting(
         "upper",
         N_("How much of the pretrained network learns after its last layer: nothing, its upper part or the whole."),
         choices=FINE_TUNINGS,
-        networks=PRETRAINED,
+        networks=TUNABLE,
         when={"pretrained": (True,)},
     )
     views: int = setting(
@@ -95,7 +105,7 @@ class Settings:
         minimum=1,
         maximum=64,
         networks=PRETRAINED,
-        when={"pretrained": (True,), "augmentation": AUGMENTATIONS},
+        when={"pretrained": (True,), "augmentation": AUGMENTATIONS, "linear_probe": (False,)},
         unit=N_("views"),
     )
     batch_size: int = setting(
@@ -116,13 +126,13 @@ class Settings:
         N_("The lower rate of the fine-tuning."),
         minimum=1e-8,
         maximum=1,
-        networks=PRETRAINED,
+        networks=TUNABLE,
         when={"pretrained": (True,), "fine_tune": ("upper", "whole")},
     )
     fine_tune_batch_norm: bool = setting(
         True,
         N_("In fine-tuning batch normalisation learns too; otherwise it keeps what it knows from ImageNet."),
-        networks=PRETRAINED,
+        networks=TUNABLE,
         when={"pretrained": (True,), "fine_tune": ("upper", "whole")},
     )
     schedule: str = setting("cosine", N_("How the learning rate changes from step to step."), choices=SCHEDULES)
@@ -181,6 +191,16 @@ class Settings:
     )
     class_weights: str = setting(
         "none", N_("Balanced lets the pictures of small classes count more."), choices=CLASS_WEIGHTS
+    )
+    final_epochs: int = setting(
+        0,
+        N_(
+            "How many of the epochs come last and learn from the pictures to choose by as well, once these have "
+            "chosen the best epoch before."
+        ),
+        minimum=0,
+        maximum=1000,
+        unit=N_("epochs"),
     )
     early_stopping: int = setting(
         0,
@@ -292,6 +312,11 @@ class Settings:
     @property
     def is_fine_tuned(self) -> bool:
         return self.has_pretrained_weights and self.pretrained
+
+    @property
+    def begins_with_a_probe(self) -> bool:
+        """Its last layer is found at once, in what counts as its first epoch."""
+        return self.is_fine_tuned and self.linear_probe
 
     @property
     def learns_only_its_last_layer(self) -> bool:

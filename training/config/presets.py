@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from training.config.choices import NETWORKS, PRETRAINED
+from training.config.choices import NETWORKS, PAIRS, PRETRAINED
 from training.config.training_config import TrainingConfig
 from training.errors import WrongConfig
 from training.messages import N_
@@ -20,7 +20,9 @@ HELP = {
 }
 
 # Over the network's own defaults.
+_PROBED: dict[str, Any] = {"linear_probe": True, "fine_tune": "none", "epochs": 1}
 _FINE_TUNED: dict[str, Any] = {
+    "linear_probe": True,
     "fine_tune": "upper",
     "fine_tune_learning_rate": 5e-4,  # network selection, which sees the pictures, knows better
     "weight_decay": 0.02,
@@ -29,10 +31,11 @@ _FINE_TUNED: dict[str, Any] = {
     "augmentation_strength": 0.5,
 }
 _PRETRAINED: dict[str, dict[str, Any]] = {
-    QUICK: {"image_size": 224, "fine_tune": "none", "epochs": 20, "head_epochs": 20, "views": 1},
-    BALANCED: {**_FINE_TUNED, "image_size": 160, "epochs": 16, "head_epochs": 6, "views": 2},
-    THOROUGH: {**_FINE_TUNED, "image_size": 224, "epochs": 22, "head_epochs": 8, "views": 3, "mixup": 0.2},
+    QUICK: {**_PROBED, "image_size": 224},
+    BALANCED: {**_FINE_TUNED, "image_size": 224, "epochs": 12},
+    THOROUGH: {**_FINE_TUNED, "image_size": 240, "epochs": 24, "mixup": 0.2},
 }
+_SIDE_BY_SIDE: dict[str, Any] = {**_PROBED, "image_size": 240}  # a pair is never fine-tuned
 _FROM_SCRATCH: dict[str, dict[str, Any]] = {
     "mlp": {"learning_rate": 1e-3, "weight_averaging": 0.98},
     "lenet5": {"learning_rate": 4e-3, "augmentation_strength": 0.8, "weight_averaging": 0.98},
@@ -55,6 +58,7 @@ _EPOCHS_FROM_SCRATCH = {QUICK: 10, BALANCED: 30, THOROUGH: 100}
 # How many pictures a network from scratch is shown at most: with more of them it needs fewer epochs.
 _PICTURES_SHOWN = {QUICK: 20_000, BALANCED: 80_000, THOROUGH: 140_000}
 _FEWEST_EPOCHS = 3
+_FINAL_SHARE = 0.25  # of the epochs; the rate has fallen to a seventh of its height by then
 _FEW_PICTURES = 500  # with fewer, a pretrained network sees each twice as often
 _SMALLEST_SIDE = 32  # three halvings still leave something to see
 MIRRORING = frozenset({"flip", "vertical_flip"})  # changes that mirror a picture
@@ -79,11 +83,14 @@ def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int
         raise WrongConfig(
             N_("There is no network “%(name)s”. There are: %(known)s."), name=network, known=", ".join(NETWORKS)
         )
+    if network in PAIRS:
+        return TrainingConfig.for_network(network, _SIDE_BY_SIDE)
     if network in PRETRAINED:
         config = TrainingConfig.for_network(network, _PRETRAINED[preset])
-        return config.changed({"epochs": 2 * config.epochs}) if 0 < num_pictures < _FEW_PICTURES else config
+        return config if config.learns_only_its_last_layer else _as_long_as(config, num_pictures)
     epochs = _epochs_from_scratch(preset, num_pictures)
-    config = TrainingConfig.for_network(network, {**_FROM_SCRATCH[network], "epochs": epochs})
+    settings = {**_FROM_SCRATCH[network], "epochs": epochs, "final_epochs": _final_of(epochs)}
+    config = TrainingConfig.for_network(network, settings)
     enough = max(_SMALLEST_SIDE, 8 * math.ceil(side / 8))
     return config.changed({"image_size": min(config.image_size, enough)}) if side else config
 
@@ -91,6 +98,17 @@ def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int
 def without_mirroring(config: TrainingConfig) -> TrainingConfig:
     """For pictures that show something else when they are flipped."""
     return config.changed({"augmentation": tuple(each for each in config.augmentation if each not in MIRRORING)})
+
+
+def _as_long_as(config: TrainingConfig, num_pictures: int) -> TrainingConfig:
+    """A config that is fine-tuned, twice as long where there are few pictures."""
+    epochs = 2 * config.epochs if 0 < num_pictures < _FEW_PICTURES else config.epochs
+    return config.changed({"epochs": epochs, "final_epochs": _final_of(epochs)})
+
+
+def _final_of(epochs: int) -> int:
+    """How many of the epochs learn from the pictures to choose by as well."""
+    return round(epochs * _FINAL_SHARE)
 
 
 def _epochs_from_scratch(preset: str, num_pictures: int) -> int:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.config.choices import APPLICATION_TITLES
+from training.config.choices import APPLICATION_TITLES, PAIRS
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ def are_at_hand(network: str, image_size: int) -> bool:
     Args:
         image_size: of the pictures; some networks have weights for several.
     """
+    if network in PAIRS:
+        return all(are_at_hand(each, image_size) for each in PAIRS[network])
     if network in PACKAGED:
         path = PACKAGED[network].path
         return path is not None and path.is_file()

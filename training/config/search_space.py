@@ -15,7 +15,8 @@ from training.config.values import ConfigField, is_relevant, read_value, type_of
 from training.errors import WrongConfig
 from training.messages import N_
 
-NOT_SEARCHED = frozenset({"network", "seed", "precision"})  # the seed would only find luck
+# The seed would only find luck; final epochs change nothing that trials are compared by
+NOT_SEARCHED = frozenset({"network", "seed", "precision", "final_epochs"})
 LOGARITHMIC = frozenset({"learning_rate", "fine_tune_learning_rate", "weight_decay"})  # tried evenly by their size
 BETWEEN = re.compile(r"\s*(?:\.\.+|…)\s*")  # 0.001 .. 0.1
 DRAWS = 200  # combinations looked at before a space is called impossible

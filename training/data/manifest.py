@@ -13,13 +13,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.splitting import SPLITS, Sample, Shares, Split, assign_splits, order_of
+from training.data.splitting import Sample, Shares, Split, assign_splits, order_of
 from training.errors import TooFewPictures
 from training.messages import N_
 
 DEFAULT_SHARES = Shares()
 MIN_CLASSES = 2
-MIN_PICTURES_PER_CLASS = 3  # one for each side of the split
+MIN_PICTURES_PER_CLASS = 2  # one to learn from, one for the test
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def make_manifest(root: Path, pictures: Iterable[tuple[str, ...]], shares: Share
     Args:
         root: the folder below which the files lie.
         pictures: file, SHA-256 of the pixels and class name of each picture; where known its group and its side.
-    Raises: TooFewPictures if there are fewer than 2 classes, a class has fewer than 3 pictures, or a side has none.
+    Raises: TooFewPictures if there are fewer than 2 classes, a class has fewer than 2 pictures, or there is none to
+        learn from or none for the test. There may be none for validation.
     """
     samples = [Sample(*each) for each in pictures]
     _check_classes(samples)
@@ -107,8 +108,8 @@ def _check_classes(samples: list[Sample]) -> None:
     if thin:
         raise TooFewPictures(
             N_(
-                "Too few pictures of: %(classes)s. Each class needs at least %(min)d: one to train on, "
-                "one to choose by, one it never sees. Add pictures or remove the class."
+                "Too few pictures of: %(classes)s. Each class needs at least %(min)d: one to learn from and one it "
+                "never sees. Add pictures or remove the class."
             ),
             classes=", ".join(thin),
             min=MIN_PICTURES_PER_CLASS,
@@ -116,11 +117,10 @@ def _check_classes(samples: list[Sample]) -> None:
 
 
 def _check_splits(splits: list[Split]) -> None:
-    if set(splits) != set(SPLITS):
+    if not {"train", "test"} <= set(splits):
         raise TooFewPictures(
             N_(
-                "Nearly the same pictures stay together, which leaves none to train on, none to choose by or none it "
-                "never sees. Add pictures that differ more, or make a new split on the page “Look through the "
-                "pictures”."
+                "Nearly the same pictures stay together, which leaves none to learn from or none it never sees. Add "
+                "pictures that differ more, or make a new split on the page “Look through the pictures”."
             )
         )

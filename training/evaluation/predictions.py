@@ -17,8 +17,16 @@ Names: TypeAlias = NDArray[np.bytes_]  # (n,) SHA-256 of each picture's pixels, 
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """The answers to pictures at a time when these had not been learned from; in the end they have been."""
+
+    labels: Labels
+    probabilities: Probabilities
+
+
+@dataclass(frozen=True)
 class Predictions:
-    """The answers to the test pictures, and to the validation pictures that calibrated them."""
+    """The answers to the test pictures, and to those that calibrated them: validation pictures, or of each fold."""
 
     sha256: Names
     labels: Labels

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from training import queue, storage
 from training.artifacts.files import check_files
 from training.config import TrainingConfig
+from training.config.schedules import phases
 from training.messages import say
 from training.models.leases import Leased, LeasedQuerySet
 from training.models.recognizers import Recognizer
@@ -183,7 +184,8 @@ class TrainingRun(Leased):
         is_training = self.state in (self.State.TRAINING, self.State.EVALUATING)
         if last is None or not is_training or last.number <= self.resumed_from:
             return None
-        if config.is_fine_tuned and last.number <= config.head_epochs < config.epochs:
+        head = phases(config)[0]
+        if head.head_only and last.number <= head.last < config.epochs:
             return None
         return last.at + timedelta(seconds=last.seconds * (self.num_epochs - last.number))
 

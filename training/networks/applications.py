@@ -6,7 +6,7 @@ They are EfficientNet-Lite's, which come along, and all of keras.applications.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from training.config import TrainingConfig
-from training.config.choices import APPLICATION_TITLES
+from training.config.choices import APPLICATION_TITLES, PAIRS
 from training.config.pretrained_weights import keras_file, keras_folder
 from training.errors import WeightsNotFound
 from training.messages import N_
@@ -62,6 +62,7 @@ def _as_they_are(pixels: keras.KerasTensor) -> keras.KerasTensor:
 
 APPLICATIONS = {
     **{name: Application(efficientnet_lite.prepare, "block4a_expand_conv") for name in efficientnet_lite.SIZES},
+    **{name: Application(_as_they_are) for name in PAIRS},  # each of the two prepares them its own way
     "mobilenetv2": Application(_minus_one_to_one, "block_6_expand"),
     "mobilenet": Application(_minus_one_to_one, "conv_dw_7"),
     **{f"mobilenetv3{size}": Application(_as_they_are) for size in ("small", "large")},
@@ -88,10 +89,19 @@ def on_backbone(config: TrainingConfig, num_classes: int) -> keras.Model:
     return on_maps(pixels, backbone_of(config)(x), config, num_classes)
 
 
-def backbone_of(config: TrainingConfig) -> keras.Model:
-    """Prepared pixels -> the last maps. Raises: WeightsNotFound."""
+def backbone_of(config: TrainingConfig, prefix: str = "") -> keras.Model:
+    """Prepared pixels -> the last maps.
+
+    Args:
+        prefix: of the layers' names, where the network can have one.
+    Raises: WeightsNotFound.
+    """
+    if config.network in PAIRS:
+        return _side_by_side(config)
     if config.network in efficientnet_lite.SIZES:
-        lite = efficientnet_lite.efficientnet_lite(config.network, config.image_size, pretrained=config.pretrained)
+        lite = efficientnet_lite.efficientnet_lite(
+            config.network, config.image_size, pretrained=config.pretrained, prefix=prefix
+        )
         return keras.Model(lite.inputs[0], lite.outputs[0], name="backbone")
     application = getattr(keras.applications, APPLICATION_TITLES[config.network])
     shape = (config.image_size, config.image_size, 3)
@@ -103,6 +113,17 @@ def backbone_of(config: TrainingConfig) -> keras.Model:
         raise _without_weights(config, error) from error
     plain = in_plain_layers(network, config)
     return keras.Model(plain.inputs[0], plain.outputs[0], name="backbone")
+
+
+def _side_by_side(config: TrainingConfig) -> keras.Model:
+    """Pixels in 0-255 -> the last maps of both networks of a pair, one after the other."""
+    pixels = keras.Input((config.image_size, config.image_size, 3))
+    maps = []
+    for name in PAIRS[config.network]:
+        backbone = backbone_of(replace(config, network=name), prefix=f"{name}_")
+        backbone.name = name
+        maps.append(backbone(APPLICATIONS[name].prepare(pixels)))
+    return keras.Model(pixels, layers.Concatenate()(maps), name="backbone")
 
 
 def _without_weights(config: TrainingConfig, error: Exception) -> WeightsNotFound:

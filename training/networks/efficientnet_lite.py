@@ -73,16 +73,19 @@ def prepare(pixels: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Rescaling(1 / SCALE, offset=-MEAN / SCALE)(pixels)
 
 
-def efficientnet_lite(name: str, image_size: int, *, pretrained: bool) -> keras.Model:
+def efficientnet_lite(name: str, image_size: int, *, pretrained: bool, prefix: str = "") -> keras.Model:
     """Prepared pixels -> the last maps, (batch, about image_size / 32, the same, 1280).
+
+    Args:
+        prefix: of the layers' names; an H5 cannot tell two layers of one name apart, where two networks are in it.
 
     Raises: WeightsNotFound if pretrained weights are wanted and their package is not there, or not as it was published.
     """
     pixels = keras.Input((image_size, image_size, 3))
-    x = _convolved(pixels, STEM, 3, "stem", stride=2)
+    x = _convolved(pixels, STEM, 3, f"{prefix}stem", stride=2)
     for number, letter, stage, stride in _blocks(SIZES[name]):
-        x = _block(x, f"block{number}{letter}", stage, stride, _rounded(stage.filters, SIZES[name]))
-    network = keras.Model(pixels, _convolved(x, TOP, 1, "top"), name=name)
+        x = _block(x, f"{prefix}block{number}{letter}", stage, stride, _rounded(stage.filters, SIZES[name]))
+    network = keras.Model(pixels, _convolved(x, TOP, 1, f"{prefix}top"), name=name)
     if pretrained:
         network.set_weights(_in_order_of_keras(network, imagenet_weights(name)))
     return network

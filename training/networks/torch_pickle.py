@@ -54,13 +54,14 @@ class _Tensor:
 class _Unpickler(pickle.Unpickler):
     """Knows an ordered dict of tensors and nothing else."""
 
-    KINDS: ClassVar = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+    KINDS: ClassVar[Mapping[str, np.dtype[Any]]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
     ALLOWED: ClassVar[Mapping[tuple[str, str], Any]] = {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, shape, strides, *_: _Tensor(
             storage, int(offset), tuple(shape), tuple(strides)
         ),
-        **{("torch", kind): kind for kind in KINDS},
+        ("torch", "FloatStorage"): "FloatStorage",
+        ("torch", "LongStorage"): "LongStorage",
     }
 
     def find_class(self, module: str, name: str) -> Any:

@@ -19,7 +19,7 @@ from training.errors import WrongConfig
 from training.messages import N_
 from training.models import Recognizer
 
-STAND_IN = "mobilenetv2"  # in the config of a run whose network is still to be chosen
+STAND_IN = "efficientnetlite0"  # in the config of a run whose network is still to be chosen
 KEPT_BY_SELECTION = ("seed", "precision")  # network selection settles all other settings itself
 
 

@@ -13,11 +13,12 @@ from training import storage
 from training.artifacts.files import sha256_of
 from training.artifacts.predictions_file import predictions_to_bytes
 from training.artifacts.version_files import PREDICTIONS_NAME, Artifact
+from training.config import TrainingConfig
 from training.data.manifest import Manifest
 from training.data.pixel_cache import pixel_cache, pixel_file
 from training.disk import check_room
 from training.environment import environment_of
-from training.errors import BrokenArtifact, TrialPruned
+from training.errors import BrokenArtifact, TooFewPictures, TrialPruned
 from training.library.deleted_pictures import without_deleted
 from training.library.digits import take_digits, takes_its_digits
 from training.library.manifests import manifest_of_run
@@ -166,10 +167,23 @@ def _prepare(run: TrainingRun, report: RowReport) -> Manifest:
     if run.is_network_open:
         report.part("choosing")
         settle_network(run, manifest)
+    _check_suits(manifest, run.training_config)
     report.part("preparing")
     check_room(GO_ON_LATER, _num_pixel_bytes(run, manifest))
     pixel_cache(manifest, run.training_config.image_size, storage.working_folder(PIXEL_CACHE))
     return manifest
+
+
+def _check_suits(manifest: Manifest, config: TrainingConfig) -> None:
+    """Raises: TooFewPictures where none is there to choose the best epoch by, and the config learns in epochs."""
+    is_found_at_once = config.begins_with_a_probe and config.learns_only_its_last_layer
+    if not manifest.count("validation") and not is_found_at_once:
+        raise TooFewPictures(
+            N_(
+                "There are too few pictures to choose the best epoch by. Add pictures, or let the network be chosen: "
+                "it is one then that needs none."
+            )
+        )
 
 
 def settle_network(run: TrainingRun, manifest: Manifest) -> None:
@@ -186,6 +200,7 @@ def settle_network(run: TrainingRun, manifest: Manifest) -> None:
         cache_folder=storage.working_folder(run.work_name),
         side=usual_pictures(run.recognizer)["side"],
         is_mirror_safe=run.recognizer.is_mirror_safe,
+        watch=lambda candidates: outlasting(lambda: run.write(candidates=[each.to_dict() for each in candidates])),
     )
     run.config, run.choice_sentence, run.is_network_open = config.to_dict(), dict(why), False
     settled = {"config": run.config, "choice_sentence": run.choice_sentence, "is_network_open": False}

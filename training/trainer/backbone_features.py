@@ -64,14 +64,14 @@ def _part(model: ov.Model, output: str) -> Part:
 
 
 def imagenet_features(image_size: int, folder: Path) -> Part:
-    """What MobileNetV2 with ImageNet's weights makes of pictures.
+    """What EfficientNet-Lite0 with ImageNet's weights makes of pictures.
 
     Args:
         folder: where the conversion may write for a moment.
     Raises: WeightsNotFound.
     """
     settings = {"image_size": image_size, "augmentation": (), "fine_tune": "none", "head_epochs": 1, "epochs": 1}
-    config = TrainingConfig.for_network("mobilenetv2", settings)
+    config = TrainingConfig.for_network("efficientnetlite0", settings)
     return frozen_in_openvino(networks.build(config, 2), config, folder).features
 
 

@@ -24,12 +24,19 @@ def figure(logs: dict[str, Any] | None, name: str, of: str = "") -> float:
 
 
 class EpochReporter(keras.callbacks.Callback):
-    """Tells `report` what each epoch came to. Pictures a second count training alone, not validation."""
+    """Tells `report` what each epoch came to. Pictures a second count training alone, not validation.
 
-    def __init__(self, report: Callable[[EpochResult], None], pictures: int) -> None:
+    Args:
+        carried: validation loss and accuracy of before, where those pictures are learned from by now and say no more.
+    """
+
+    def __init__(
+        self, report: Callable[[EpochResult], None], pictures: int, carried: tuple[float, float] | None = None
+    ) -> None:
         super().__init__()
         self.report = report
         self.pictures = pictures
+        self.carried = carried
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.began = self.trained = time.monotonic()
@@ -39,12 +46,13 @@ class EpochReporter(keras.callbacks.Callback):
         self.trained = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        val_loss, val_accuracy = self.carried or (figure(logs, "loss", "val_"), figure(logs, "accuracy", "val_"))
         result = EpochResult(
             number=epoch + 1,
             loss=figure(logs, "loss"),
             accuracy=figure(logs, "accuracy"),
-            val_loss=figure(logs, "loss", "val_"),
-            val_accuracy=figure(logs, "accuracy", "val_"),
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
             learning_rate=self.learning_rate,
             pictures_per_second=self.pictures / max(self.trained - self.began, 1e-6),
             seconds=time.monotonic() - self.began,
@@ -53,17 +61,27 @@ class EpochReporter(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps a copy of the network's weights at the epoch with the lowest validation loss."""
+    """Keeps a copy of the network's weights at the epoch with the lowest validation loss.
+
+    Where the validation pictures are learned from as well, the last epoch is the one to keep.
+    """
 
     def __init__(self, network: keras.Model, best: Best) -> None:
         super().__init__()
         self.network = network  # the whole network, also where only its head is being fitted
         self.best = best
+        self.has_joined = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = figure(logs, "loss", "val_")
+        if self.has_joined:
+            self.best = Best(self.network.get_weights(), self.best.loss, epoch + 1)
+        else:
+            self.offer(figure(logs, "loss", "val_"), epoch + 1)
+
+    def offer(self, loss: float, epoch: int) -> None:
+        """The network as it is now, after an epoch with a validation loss."""
         if loss < self.best.loss:
-            self.best = Best(self.network.get_weights(), loss, epoch + 1)
+            self.best = Best(self.network.get_weights(), loss, epoch)
 
     def restore(self) -> None:
         self.network.set_weights(self.best.weights)
@@ -111,6 +129,7 @@ class Checkpointer(keras.callbacks.Callback):
         self.manifest_sha256 = manifest_sha256
         self.kept_at = time.monotonic()
         self.goes_on_from: TrainingState | None = None  # where the coming epoch has begun already
+        self.held_out: Arrays = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch, self.first_step = epoch, 0
@@ -124,6 +143,21 @@ class Checkpointer(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._keep(epoch + 1, 0, [])
+
+    def keep_network(self, epoch: int) -> None:
+        """Keep the network after an epoch without an optimizer."""
+        self.keep(
+            TrainingState(
+                epoch=epoch,
+                step=0,
+                manifest_sha256=self.manifest_sha256,
+                weights=self.network.get_weights(),
+                optimizer=[],
+                seeds=_values(_seeds(self.network)),
+                best=self.best.best,
+            )
+        )
+        self.kept_at = time.monotonic()
 
     @property
     def _metrics(self) -> list[keras.Variable]:
@@ -141,6 +175,7 @@ class Checkpointer(keras.callbacks.Callback):
             best=self.best.best,
             metrics=metrics,
             auxiliary=_values(_auxiliary(self.model, self.network)),
+            held_out=self.held_out,
         )
         self.keep(state)
         self.kept_at = time.monotonic()

@@ -45,6 +45,7 @@ class TrainingState:
     best: Best
     metrics: Arrays = field(default_factory=list)  # sums and counts over the batches done of the next epoch
     auxiliary: Arrays = field(default_factory=list)  # weights that learn beside the network's own and are left behind
+    held_out: Arrays = field(default_factory=list)  # answers to the validation pictures before these were learned from
 
 
 def write_checkpoint(path: Path, state: TrainingState) -> None:
@@ -77,6 +78,7 @@ def _to_arrays(state: TrainingState) -> dict[str, Any]:
         "best": state.best.weights,
         "metrics": state.metrics,
         "auxiliary": state.auxiliary,
+        "held_out": state.held_out,
     }
     description = {
         "format": FORMAT,
@@ -106,4 +108,5 @@ def _from_arrays(arrays: Any) -> TrainingState:
         best=Best(parts["best"], description["best_loss"], description["best_epoch"]),
         metrics=parts["metrics"],
         auxiliary=parts["auxiliary"],
+        held_out=parts.get("held_out", []),  # none in checkpoints of before
     )

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from training.config import TrainingConfig
+from training.config.schedules import Phase, phases
 from training.data.images import load_pixels
 from training.data.manifest import Manifest
 from training.data.subsets import subset
@@ -23,7 +24,7 @@ from training.hardware import available_bytes
 from training.results.dry_run_result import DryRun
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import stacked
-from training.trainer.phases import Phase, PhaseSetup, phases, start_afresh
+from training.trainer.phases import PhaseSetup, start_afresh
 from training.trainer.train import network_to_fit
 
 STEPS = 20
@@ -63,11 +64,25 @@ def dry_run(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> DryR
         network, building = _timed(lambda: network_to_fit(config, len(manifest.class_names)))
         expected += building
         setup = PhaseSetup(network, pixels, few, config, folder)
+        batch, step = LARGEST_BATCH, 0.0
         for phase in phases(config):
+            if phase.is_probe:
+                expected += _expected_of_probe(setup, manifest)
+                continue
             timing = _time_phase(setup, phase, config)
             expected += timing.expected(manifest, config, phase)
-        batch = largest_batch(timing.learner, available_bytes())
-    return DryRun(expected, batch, device.name, timing.step)
+            batch, step = largest_batch(timing.learner, available_bytes()), timing.step
+    return DryRun(expected, batch, device.name, step)
+
+
+def _expected_of_probe(setup: PhaseSetup, manifest: Manifest) -> float:
+    """Seconds until the last layer is found from all pictures: the conversion, their features, the regression."""
+    train = setup.manifest.positions("train")
+    _, converting = _timed(lambda: setup.features_of(train[:1]))
+    _, computing = _timed(lambda: setup.features_of(train))
+    _, finding = _timed(lambda: setup.probe(train))
+    num_pictures = manifest.count("train") + manifest.count("validation")
+    return converting + (computing + finding) / len(train) * num_pictures
 
 
 @dataclass(frozen=True)
@@ -82,17 +97,18 @@ class Timing:
     validated: float  # one picture
 
     def expected(self, manifest: Manifest, config: TrainingConfig, phase: Phase) -> float:
-        steps = math.ceil(manifest.count("train") / config.batch_size)
-        epoch = steps * self.step + manifest.count("validation") * self.validated
-        prepared = self.per_prepared * (manifest.count("train") * config.views + manifest.count("validation"))
-        return self.preparing + self.tracing + prepared + (phase.last - phase.first) * epoch
+        train, validation = manifest.count("train"), manifest.count("validation")
+        steps = phase.epoch_steps(*(math.ceil(count / config.batch_size) for count in (train, train + validation)))
+        prepared = self.per_prepared * (train * config.views + validation)
+        validated = len(steps) * validation * self.validated
+        return self.preparing + self.tracing + prepared + sum(steps) * self.step + validated
 
 
 def _time_phase(setup: PhaseSetup, phase: Phase, config: TrainingConfig) -> Timing:
     (learner, batches), preparing = _timed(lambda: setup.prepare(phase))
     train, validation = setup.manifest.positions("train"), setup.manifest.positions("validation")
     order = np.resize(train, STEPS * config.batch_size)
-    setup.compile(learner, phase, STEPS, keras.metrics.CategoricalAccuracy("accuracy"))
+    setup.compile(learner, phase, [STEPS], keras.metrics.CategoricalAccuracy("accuracy"))
     watch = StepWatch()
     learner.fit(batches.of_epoch(0, order), callbacks=[watch], shuffle=False, verbose=0)
     at_rest = batches.at_rest(validation)

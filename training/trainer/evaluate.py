@@ -17,7 +17,7 @@ from training.artifacts.serving_model import ServingModel, open_serving_model
 from training.data.images import Pixels
 from training.data.manifest import Manifest
 from training.evaluation.metrics import InferenceCost
-from training.evaluation.predictions import Predictions
+from training.evaluation.predictions import HeldOut, Predictions
 from training.evaluation.results import EvaluationResult, result_of
 from training.evaluation.robustness import Robustness, num_swept, sweep
 from training.trainer.input_pipeline import Cache
@@ -27,11 +27,14 @@ TIMED_ANSWERS = 30
 Change = Callable[[Pixels, int], Pixels]  # a picture and its number -> the picture as the network sees it
 
 
-def evaluate(serving_model: ServingModel, cache: Cache, manifest: Manifest) -> EvaluationResult:
+def evaluate(
+    serving_model: ServingModel, cache: Cache, manifest: Manifest, held_out: HeldOut | None = None
+) -> EvaluationResult:
     """Let the serving model answer on all cores; what it says has been compared with the network's before.
 
     Args:
         cache: (len(manifest.entries), image_size, image_size, 3) pixels.
+        held_out: what calibrates it where it has learned from the validation pictures as well.
     """
     files = [path.read_bytes() for path in serving_model.paths]
     streams = os.cpu_count() or 1
@@ -40,18 +43,22 @@ def evaluate(serving_model: ServingModel, cache: Cache, manifest: Manifest) -> E
     with ThreadPoolExecutor(streams) as pool:
         answer = partial(_answer_all, predict, cache, pool)
         started = time.perf_counter()
-        predictions = _ask(answer, manifest)
-        seconds = (time.perf_counter() - started) / (len(predictions.labels) + len(predictions.validation_labels))
+        predictions = _ask(answer, manifest, held_out)
+        num_asked = manifest.count("test") + (0 if held_out else manifest.count("validation"))
+        seconds = (time.perf_counter() - started) / num_asked
         result = result_of(predictions, manifest.class_names)
         robustness = _sweep(answer, test, predictions.labels, num_swept(len(test), seconds))
     cost = InferenceCost(_milliseconds(open_serving_model(*files), cache[test[:TIMED_ANSWERS]]), sum(map(len, files)))
     return replace(result, evaluation=replace(result.evaluation, robustness=robustness, cost=cost))
 
 
-def _ask(answer: Callable[[Iterable[int]], NDArray[np.float32]], manifest: Manifest) -> Predictions:
+def _ask(
+    answer: Callable[[Iterable[int]], NDArray[np.float32]], manifest: Manifest, held_out: HeldOut | None
+) -> Predictions:
     labels, test, validation = manifest.labels(), manifest.positions("test"), manifest.positions("validation")
     names = np.array([manifest.entries[i].sha256 for i in test], dtype=np.bytes_)
-    return Predictions(names, labels[test], answer(test), labels[validation], answer(validation))
+    held_out = held_out or HeldOut(labels[validation], answer(validation))
+    return Predictions(names, labels[test], answer(test), held_out.labels, held_out.probabilities)
 
 
 def _answer_all(

@@ -83,16 +83,17 @@ def features(pictures: Pictures, manifest: Manifest, views: int) -> Features:
     affordable = FEATURE_BYTES // (4 * width * len(manifest.entries))
     views = max(1, min(views if pictures.config.augmentation else 1, affordable))
     kept = np.zeros((views, len(manifest.entries), width), np.float32)
-    for block in _blocks(np.concatenate([train, validation])):
+    for block in blocks(np.concatenate([train, validation])):
         kept[0, block] = pictures.at_rest(block)
     for view in range(1, views):
-        for block in _blocks(train):
+        for block in blocks(train):
             kept[view, block] = pictures.in_epoch(view, block)
     return Features(kept)
 
 
-def _blocks(positions: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    return [positions[i : i + BLOCK] for i in range(0, len(positions), BLOCK)]
+def blocks(positions: NDArray[np.intp], at_a_time: int = BLOCK) -> list[NDArray[np.intp]]:
+    """Some of them at a time, in order."""
+    return [positions[i : i + at_a_time] for i in range(0, len(positions), at_a_time)]
 
 
 def stacked(compute: Callable[[int], NDArray[Any]], count: int) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -42,7 +42,7 @@ def make_loss(config: TrainingConfig) -> keras.losses.Loss:
 
 
 def make_schedule(
-    config: TrainingConfig, base_rate: float, steps_per_epoch: int, epochs: int
+    config: TrainingConfig, base_rate: float, epoch_steps: Sequence[int]
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """What an optimizer takes as its learning rate over a stretch of epochs.
 
@@ -50,10 +50,11 @@ def make_schedule(
 
     Args:
         base_rate: the highest rate.
+        epoch_steps: the steps of each epoch.
     """
     if config.schedule in ("constant", "plateau"):
         return base_rate
-    return StepRates(phase_rates(config, base_rate, steps_per_epoch, epochs))
+    return StepRates(phase_rates(config, base_rate, epoch_steps))
 
 
 def make_optimizer(

@@ -1,7 +1,8 @@
-"""Which network suits a recognizer's pictures: candidates tried for a minute on its validation pictures.
+"""Which network suits a recognizer's pictures: each that is at hand is tried on them.
 
 What ImageNet has taught is worth most where pictures are photographs of things; signs, digits and letters are learned
-better from scratch, from small pictures. Which it is shows in a minute.
+better from scratch, from small pictures. Which it is shows in a minute: pretrained networks by a linear probe under
+k-fold, the one from scratch by some epochs.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -20,22 +22,34 @@ from numpy.typing import NDArray
 
 from training import networks
 from training.config import TrainingConfig
-from training.config.presets import preset_config, without_mirroring
+from training.config.choices import PAIRS
+from training.config.presets import QUICK, preset_config, without_mirroring
+from training.config.pretrained_weights import are_at_hand
+from training.config.schedules import Phase
 from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.splitting import Split
 from training.data.subsets import subset
 from training.errors import WeightsNotFound
 from training.messages import N_, Sentence
+from training.results.candidate import Candidate
 from training.trainer.backbone_features import frozen_in_openvino
 from training.trainer.distribution import distribution_scope, prepare_device
-from training.trainer.input_pipeline import shuffled, stacked
-from training.trainer.phases import Phase, PhaseSetup, start_afresh
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
+from training.trainer.input_pipeline import blocks, shuffled, stacked
+from training.trainer.linear_probe import find_probe
+from training.trainer.phases import PhaseSetup, start_afresh
 
 MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
+ALONE = ("efficientnetlite0", "efficientnetlite2", "mobilenetv2")  # those that are at hand are tried, in this order
+FROM_SCRATCH = "cnn"
+# With fewer pictures of a class to learn from, fine-tuning brings nothing, and two networks side by side the most:
+# of 20 a class of garbage and eye grounds 0.798 and 0.720 after fine-tuning Lite0, 0.795 and 0.723 before.
+FEW_OF_A_CLASS = 40
+GAIN_OF_A_PAIR = 0.005  # of the accuracy, that it must bring for taking twice as long
+# Pictures that the quick preset has time for, by what each of them takes
+QUICK_PICTURES = {"efficientnetlite0": math.inf, "mobilenetv2": math.inf, "efficientnetlite2": 1300}
+QUICK_PICTURES_OF_A_PAIR = 800
+SCRATCH_PICTURES = 100  # with fewer, nothing is learned from scratch that is worth trying
 FROM_SCRATCH_SECONDS = 30.0  # of learning; reading and tracing come on top
 FROM_SCRATCH_EPOCHS = 12  # at most
 # What shows in few epochs how well a network could learn: of traffic signs 0.76 of the validation pictures after 12,
@@ -54,18 +68,16 @@ UPSIDE_DOWN_COSTS = 0.05  # likewise; measured: eye grounds 0.04, rubbish 0.02, 
 # 0.89. At 2e-4 the validation loss of cats and dogs was lower than at 5e-4 and at 1e-4.
 LIKE_IMAGENET = {"fine_tune_learning_rate": 2e-4, "fine_tune_batch_norm": False, "weight_averaging": 0.98}
 UNLIKE_IMAGENET = {"fine_tune_learning_rate": 1e-3}
-REGULARIZATION = 0.003  # of the logistic regression: strong, as there are more features than pictures
+AT_A_TIME = 32  # pictures, between two words on how far it is
+TELL_SECONDS = 1.0  # between two of them at least
 
 log = logging.getLogger(__name__)
 
+Watch = Callable[[list[Candidate]], object]
 
-@dataclass(frozen=True)
-class Candidate:
-    """A network, with the settings it will be trained with if it is chosen."""
 
-    config: TrainingConfig
-    accuracy: float  # share of 1 of the validation pictures it got right; NaN where it could not be tried
-    image_size: int  # when it was tried
+def _unwatched(*_: object) -> None:
+    """Where nobody wants to know how far it is."""
 
 
 class FrozenAccuracies(NamedTuple):
@@ -89,8 +101,9 @@ def select_network(
     cache_folder: Path,
     side: int = 0,
     is_mirror_safe: bool | None = None,
+    watch: Watch = _unwatched,
 ) -> tuple[TrainingConfig, Sentence]:
-    """Pick a network and say why: frozen features of MobileNetV2 against a small network from scratch.
+    """Pick a network and say why.
 
     Args:
         config: its seed and precision are kept.
@@ -98,51 +111,187 @@ def select_network(
         cache_folder: where a conversion may write for a moment.
         side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
         is_mirror_safe: whether a mirrored picture shows the same; None to see for itself, where it matters.
+        watch: is told how far each candidate is, now and then. It may raise to end it all.
     Raises: UnreadablePicture if a kept file is damaged.
     """
     start_afresh(config.seed)
     device = prepare_device(config.precision)
-    some = subset(manifest, MOST_PICTURES)
     kept = {"seed": config.seed, "precision": config.precision}
-    settings = partial(preset_config, preset, num_pictures=manifest.count("train"), side=side)
-    pretrained, scratch = (settings(name).changed(kept) for name in ("mobilenetv2", "cnn"))
+    is_tuned = preset != QUICK and _smallest_class(manifest) >= FEW_OF_A_CLASS
+
+    def settings(name: str) -> TrainingConfig:
+        of_preset = preset if is_tuned or name == FROM_SCRATCH else QUICK
+        return preset_config(of_preset, name, num_pictures=manifest.count("train"), side=side).changed(kept)
+
+    trials = Trials(subset(manifest, MOST_PICTURES), cache_folder, watch)
     with distribution_scope(device, 1):
-        accuracies = frozen_accuracies(some, pretrained, cache_folder)
-        suited = fine_tuned_as_far_as_fits(as_mirrors_allow(pretrained, is_mirror_safe, accuracies), accuracies)
-        frozen = Candidate(suited, accuracies.plain, pretrained.image_size)
-        small = Candidate(scratch, scratch_accuracy(some, scratch, cache_folder), SPRINT["image_size"])
-    return settle(frozen, small, some.count("validation"))
+        trials.try_all(names_to_try(manifest, preset), settings)
+        name = trials.best(is_tuned=is_tuned)
+        chosen = settings(name)
+        if chosen.is_fine_tuned and not chosen.learns_only_its_last_layer:
+            accuracies = trials.flipped(name)
+            chosen = fine_tuned_as_far_as_fits(as_mirrors_allow(chosen, is_mirror_safe, accuracies), accuracies)
+        elif is_mirror_safe is False:
+            chosen = without_mirroring(chosen)
+    trials.choose(name)
+    return chosen, trials.reason(name)
 
 
-def settle(pretrained: Candidate, scratch: Candidate, num_pictures: int) -> tuple[TrainingConfig, Sentence]:
-    """The better one; at a draw the pretrained one, which fine-tuning is still to improve.
+def names_to_try(manifest: Manifest, preset: str) -> list[str]:
+    """The networks that are at hand, and that the preset has time for; the one from scratch last."""
+    num_pictures = manifest.count("train") + manifest.count("validation")
+    sizes = {name: preset_config(preset, name).image_size for name in (*ALONE, *PAIRS)}
+    alone = [name for name in ALONE if are_at_hand(name, sizes[name])]
+    pairs = [name for name in PAIRS if are_at_hand(name, sizes[name])]
+    if preset == QUICK:
+        alone = [name for name in alone if num_pictures <= QUICK_PICTURES[name]]
+        pairs = pairs if num_pictures <= QUICK_PICTURES_OF_A_PAIR else []
+    is_enough = manifest.count("train") >= SCRATCH_PICTURES and manifest.count("validation")
+    return [*alone, *pairs, *([FROM_SCRATCH] if is_enough or not alone else [])]
 
-    Args:
-        num_pictures: that the accuracies were measured on.
-    """
-    if math.isnan(pretrained.accuracy):
+
+def _smallest_class(manifest: Manifest) -> int:
+    """Training pictures of the class that has the fewest."""
+    counts = np.bincount(manifest.labels()[manifest.positions("train")], minlength=len(manifest.class_names))
+    return int(counts.min())
+
+
+class Trials:
+    """The candidates on some pictures, one after the other."""
+
+    def __init__(self, some: Manifest, folder: Path, watch: Watch) -> None:
+        self.some, self.folder, self.watch = some, folder, watch
+        self.seen = np.sort(np.concatenate([some.positions("train"), some.positions("validation")]))
+        self.features: dict[str, NDArray[np.float32]] = {}  # (len(self.seen), width) by network
+        self.parts: dict[str, Any] = {}
+        self.candidates: dict[str, Candidate] = {}
+        self.told = -math.inf
+
+    def try_all(self, names: list[str], config_of: Callable[[str], TrainingConfig]) -> None:
+        self.configs = {name: config_of(name) for name in names}
+        self.candidates = {name: Candidate(name) for name in names}
+        for name in names:
+            self._advance(name, 0.0, math.nan)
+            try:
+                accuracy = self._accuracy_of(name)
+            except WeightsNotFound as error:
+                log.warning("%s", error)
+                self._tell(Candidate(name, "left_out"))
+            else:
+                log.info("%s: %.4f right", name, accuracy)
+                self._tell(Candidate(name, "done", 1.0, accuracy, 0.0))
+
+    def best(self, *, is_tuned: bool) -> str:
+        """The most accurate one; a pair only where it is not to be fine-tuned, and worth its time.
+
+        At a draw with the one from scratch it is the pretrained one, which fine-tuning is still to improve.
+        """
+        known = {name: each.accuracy for name, each in self.candidates.items() if each.accuracy is not None}
+        if not known:
+            return FROM_SCRATCH
+
+        def worth(name: str) -> float:
+            return known[name] - (GAIN_OF_A_PAIR if name in PAIRS else 0.0)
+
+        return max((name for name in known if not (is_tuned and name in PAIRS)), key=worth)
+
+    def choose(self, name: str) -> None:
+        self._tell(replace(self.candidates[name], is_chosen=True))
+        self.watch(list(self.candidates.values()))
+
+    def reason(self, name: str) -> Sentence:
+        """Why it was chosen, with what the others came to."""
+        figures = [
+            f"{each.network} {100 * each.accuracy:.1f}"
+            for each in self.candidates.values()
+            if each.accuracy is not None and each.network != name
+        ]
+        accuracy = self.candidates[name].accuracy
+        params = {
+            "chosen": name,
+            "percent": 100 * (accuracy or 0.0),
+            "count": len(self.seen),
+            "others": ", ".join(figures) or "–",
+        }
         template = N_(
-            "%(chosen)s was chosen: the weights of %(other)s are not at hand. Tried for a moment, it got "
-            "%(percent).1f %% of %(count)d pictures to choose by right."
+            "%(chosen)s was chosen: tried on %(count)d pictures, it got %(percent).1f %% of those right that it had "
+            "not learned from. The others, in %%: %(others)s."
         )
-        chosen, other = scratch, pretrained
-    else:
-        template = N_(
-            "%(chosen)s was chosen: tried on %(count)d pictures to choose by, it got %(percent).1f %% right at "
-            "%(size)d pixels, %(other)s %(other_percent).1f %% at %(other_size)d."
+        return {"template": template, "params": params}
+
+    def flipped(self, name: str) -> FrozenAccuracies:
+        """What a linear probe on the features of one network gets right of flipped pictures."""
+        train, validation, labels = self.some.positions("train"), self.some.positions("validation"), self._labels
+        probe = find_probe(self._features_at(name, train), labels[train], self._groups[train], self._num_classes)
+        pixels = _pixels(self.some, validation, self.configs[name].image_size)
+
+        def accuracy(features: NDArray[np.float32]) -> float:
+            return float((probe.answers(features).argmax(axis=1) == labels[validation]).mean())
+
+        mirrored, upside_down = (
+            accuracy(self.parts[name](np.ascontiguousarray(flipped)))
+            for flipped in (pixels[:, :, ::-1], pixels[:, ::-1])
         )
-        ranked = sorted((pretrained, scratch), key=lambda each: -each.accuracy)  # a draw keeps their order
-        chosen, other = ranked
-    params = {
-        "chosen": chosen.config.network,
-        "percent": 100 * chosen.accuracy,
-        "size": chosen.image_size,
-        "other": other.config.network,
-        "other_percent": 0.0 if math.isnan(other.accuracy) else 100 * other.accuracy,
-        "other_size": other.image_size,
-        "count": num_pictures,
-    }
-    return chosen.config, {"template": template, "params": params}
+        return FrozenAccuracies(accuracy(self._features_at(name, validation)), mirrored, upside_down)
+
+    def _accuracy_of(self, name: str) -> float:
+        if name == FROM_SCRATCH:
+            return scratch_accuracy(self.some, self.configs[name], self.folder, partial(self._advance, name))
+        if name in PAIRS:
+            missing = [each for each in PAIRS[name] if each not in self.features]
+            for each in missing:
+                self._compute(each, self.configs[name], name)
+            self.features[name] = np.concatenate([_of_length_one(self.features[each]) for each in PAIRS[name]], axis=1)
+        else:
+            self._compute(name, self.configs[name], name)
+        labels, groups = self._labels[self.seen], self._groups[self.seen]
+        probe = find_probe(self.features[name], labels, groups, self._num_classes)
+        return float((probe.held_out.argmax(axis=1) == labels).mean())
+
+    def _compute(self, network: str, config: TrainingConfig, shown_as: str) -> None:
+        """The features of a network of its own."""
+        frozen = config.changed({"network": network, "augmentation": (), "fine_tune": "none"})
+        built = networks.build(frozen, self._num_classes)
+        part = frozen_in_openvino(built, frozen, self.folder).features
+        began, found = time.monotonic(), []
+        for number, block in enumerate(blocks(self.seen, AT_A_TIME)):
+            found.append(part(_pixels(self.some, block, frozen.image_size)))
+            done = min(1.0, (number + 1) * AT_A_TIME / len(self.seen))
+            self._advance(shown_as, done, (time.monotonic() - began) * (1 - done) / done)
+        self.features[network], self.parts[network] = np.concatenate(found), part
+
+    def _features_at(self, name: str, positions: NDArray[np.intp]) -> NDArray[np.float32]:
+        return self.features[name][np.searchsorted(self.seen, positions)]
+
+    def _advance(self, name: str, done: float, seconds_left: float, accuracy: float | None = None) -> None:
+        left = None if math.isnan(seconds_left) else seconds_left
+        self._tell(Candidate(name, "works", done, accuracy, left))
+
+    def _tell(self, candidate: Candidate) -> None:
+        """At most every TELL_SECONDS, and where something begins or ends."""
+        before = self.candidates.get(candidate.network)
+        self.candidates[candidate.network] = candidate
+        is_new = before is None or before.state != candidate.state
+        if is_new or time.monotonic() - self.told >= TELL_SECONDS:
+            self.told = time.monotonic()
+            self.watch(list(self.candidates.values()))
+
+    @property
+    def _labels(self) -> NDArray[np.int32]:
+        return self.some.labels()
+
+    @property
+    def _groups(self) -> NDArray[Any]:
+        return np.array([each.group or each.sha256 for each in self.some.entries])
+
+    @property
+    def _num_classes(self) -> int:
+        return len(self.some.class_names)
+
+
+def _of_length_one(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """On the average."""
+    return np.asarray(features / (np.sqrt((features**2).sum(axis=1).mean()) or 1.0))
 
 
 def as_mirrors_allow(
@@ -170,50 +319,28 @@ def fine_tuned_as_far_as_fits(config: TrainingConfig, accuracies: FrozenAccuraci
     return config.changed(UNLIKE_IMAGENET if accuracies.have_no_upright else LIKE_IMAGENET)
 
 
-def frozen_accuracies(some: Manifest, config: TrainingConfig, folder: Path) -> FrozenAccuracies:
-    """Of the validation pictures as they are and flipped."""
-    try:
-        network = networks.build(config.changed({"augmentation": (), "fine_tune": "none"}), len(some.class_names))
-    except WeightsNotFound as error:
-        log.warning("%s", error)
-        return FrozenAccuracies(math.nan, math.nan, math.nan)
-    frozen = frozen_in_openvino(network, config.changed({"fine_tune": "none"}), folder)
-    pixels = _pixels(some, config.image_size)
-    train, validation, labels = some.positions("train"), some.positions("validation"), some.labels()
-    features = frozen.features(pixels)
-    head = fitted_head(features[train], labels[train])
+def scratch_accuracy(
+    some: Manifest,
+    config: TrainingConfig,
+    folder: Path,
+    advance: Callable[[float, float, float | None], object] = _unwatched,
+) -> float:
+    """Share of the validation pictures that a network gets right after as many epochs as the time allows.
 
-    def accuracy(seen: NDArray[np.float32]) -> float:
-        return float(head.score(seen, labels[validation]))
-
-    shown = pixels[validation]
-    mirrored_features, upside_down_features = (
-        frozen.features(np.ascontiguousarray(flipped)) for flipped in (shown[:, :, ::-1], shown[:, ::-1])
-    )
-    return FrozenAccuracies(accuracy(features[validation]), accuracy(mirrored_features), accuracy(upside_down_features))
-
-
-def fitted_head(features: NDArray[np.float32], labels: NDArray[np.int32]) -> Pipeline:
-    """A logistic regression on standardised features."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), LogisticRegression(C=REGULARIZATION, max_iter=300)).fit(features, labels)
-
-
-def scratch_accuracy(some: Manifest, config: TrainingConfig, folder: Path) -> float:
-    """Share of the validation pictures that a network gets right after as many epochs as the time allows."""
+    Args:
+        advance: is told the share that is done, the seconds left, and the share of the pictures that is right so far.
+    """
     from training.trainer.train import network_to_fit
 
     config = config.changed(SPRINT)
     network = network_to_fit(config, len(some.class_names))
-    setup = PhaseSetup(network, _pixels(some, config.image_size), some, config, folder)
+    everything = np.arange(len(some.entries))
+    setup = PhaseSetup(network, _pixels(some, everything, config.image_size), some, config, folder)
     phase = Phase(0, FROM_SCRATCH_EPOCHS, config.learning_rate)
     learner, batches = setup.prepare(phase)
     train = some.positions("train")
     steps = math.ceil(len(train) / config.batch_size)
-    setup.compile(learner, phase, steps, keras.metrics.CategoricalAccuracy("accuracy"))
+    setup.compile(learner, phase, [steps] * FROM_SCRATCH_EPOCHS, keras.metrics.CategoricalAccuracy("accuracy"))
     validation = batches.at_rest(some.positions("validation"))
     best, began = 0.0, math.inf
     for epoch in range(FROM_SCRATCH_EPOCHS):
@@ -221,12 +348,15 @@ def scratch_accuracy(some: Manifest, config: TrainingConfig, folder: Path) -> fl
         learner.fit(of_epoch, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
         began = min(began, time.monotonic())  # the first epoch is mostly tracing
         best = max(best, learner.evaluate(validation, return_dict=True, verbose=0)["accuracy"])
-        if time.monotonic() - began > FROM_SCRATCH_SECONDS:
+        spent = time.monotonic() - began
+        done = max((epoch + 1) / FROM_SCRATCH_EPOCHS, spent / FROM_SCRATCH_SECONDS)
+        advance(min(done, 1.0), spent * (1 - done) / done if epoch else math.nan, best)
+        if done >= 1:
             break
     return float(best)
 
 
-def _pixels(some: Manifest, image_size: int) -> Pixels:
-    """(len(entries), image_size, image_size, 3), decoded on all cores."""
+def _pixels(some: Manifest, positions: NDArray[np.intp], image_size: int) -> Pixels:
+    """(len(positions), image_size, image_size, 3), decoded on all cores."""
     root = Path(some.root)
-    return stacked(lambda i: load_pixels(root / some.entries[i].file, image_size), len(some.entries))
+    return stacked(lambda i: load_pixels(root / some.entries[positions[i]].file, image_size), len(positions))

@@ -1,8 +1,8 @@
-"""The phases of a training: what learns in each, from what, and with which optimizer."""
+"""What learns in each phase of a training, from what, and with which optimizer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from training import networks
 from training.config import TrainingConfig
+from training.config.schedules import Phase
 from training.data.manifest import Manifest
 from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino, upper_of
 from training.trainer.batches import Batches, balanced_weights
-from training.trainer.input_pipeline import Cache, Features, Pictures, features
+from training.trainer.input_pipeline import Cache, Features, Pictures, blocks, features
+from training.trainer.linear_probe import LinearProbe, find_probe
 from training.trainer.loss_and_optimizer import make_loss, make_optimizer, make_schedule
 
 if TYPE_CHECKING:
@@ -25,29 +27,6 @@ if TYPE_CHECKING:
 
 LONGEST_BATCH_NORM_MOMENTUM = 0.98
 MAIN = "probabilities"  # of several heads the one that answers
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of epochs with one optimizer, on the whole network or on its head alone."""
-
-    first: int  # number of its first epoch, from 0
-    last: int  # one past its last
-    learning_rate: float
-    head_only: bool = False
-
-
-def phases(config: TrainingConfig) -> list[Phase]:
-    """The stretches of a training, those without epochs left out."""
-    if not config.is_fine_tuned:
-        return [Phase(0, config.epochs, config.learning_rate)]
-    if config.learns_only_its_last_layer:
-        return [Phase(0, config.epochs, config.learning_rate, head_only=True)]
-    both = [
-        Phase(0, config.head_epochs, config.learning_rate, head_only=True),
-        Phase(config.head_epochs, config.epochs, config.fine_tune_learning_rate),
-    ]
-    return [phase for phase in both if phase.first < phase.last]
 
 
 def start_afresh(seed: int) -> None:
@@ -78,6 +57,8 @@ class PhaseSetup:
         self.config = config
         self.folder = folder
         self.num_classes = len(manifest.class_names)
+        self.is_frozen = False  # fine-tuning brought nothing, and was taken back
+        self._known: dict[int, NDArray[np.float32]] = {}  # features by position, of pictures as they are
 
     def prepare(self, phase: Phase) -> tuple[keras.Model, Batches]:
         """With the backbone frozen its features are computed once, and the head alone learns from them. In fine-tuning
@@ -94,12 +75,15 @@ class PhaseSetup:
         learner = networks.with_auxiliary_heads(self.network, self.config, self.num_classes)
         return learner, self._batches(Pictures(self.cache, self.config), _heads(learner))
 
-    def compile(self, learner: keras.Model, phase: Phase, steps_per_epoch: int, accuracy: keras.Metric) -> None:
-        """Give it the loss of the config, an optimizer with the rates of the phase, and averages as slow as fits."""
-        follow_batches(learner, steps_per_epoch)
-        num_epochs = phase.last - phase.first
-        rate = make_schedule(self.config, phase.learning_rate, steps_per_epoch, num_epochs)
-        optimizer = make_optimizer(self.config, rate, steps_per_epoch * num_epochs)
+    def compile(self, learner: keras.Model, phase: Phase, epoch_steps: Sequence[int], accuracy: keras.Metric) -> None:
+        """Give it the loss of the config, an optimizer with the rates of the phase, and averages as slow as fits.
+
+        Args:
+            epoch_steps: of each epoch of the phase.
+        """
+        follow_batches(learner, epoch_steps[0])
+        rate = make_schedule(self.config, phase.learning_rate, epoch_steps)
+        optimizer = make_optimizer(self.config, rate, sum(epoch_steps))
         if heads := _heads(learner):
             learner.compile(
                 optimizer,
@@ -110,14 +94,36 @@ class PhaseSetup:
         else:
             learner.compile(optimizer, make_loss(self.config), metrics=[accuracy])
 
+    def probe(self, positions: NDArray[np.intp]) -> LinearProbe:
+        """Find the last layer from some pictures' features, and put it into the network."""
+        entries = [self.manifest.entries[position] for position in positions]
+        groups = np.array([each.group or each.sha256 for each in entries])
+        found = find_probe(self.features_of(positions), self.manifest.labels()[positions], groups, self.num_classes)
+        self.network.get_layer("probabilities").set_weights([found.kernel, found.offsets])
+        return found
+
     def features_of(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
-        """(len(positions), n) what the head sees of some pictures."""
-        return self._seen.at_rest(positions)
+        """(len(positions), n) what the head sees of some pictures; computed once for each of them."""
+        missing = np.setdiff1d(positions, list(self._known))
+        for block in blocks(missing):
+            self._known.update(zip(block, self._seen.at_rest(block), strict=True))
+        return np.stack([self._known[position] for position in positions])
+
+    def take_back(self, *, is_known: bool) -> None:
+        """The network has the weights again that it had before fine-tuning.
+
+        Args:
+            is_known: whether its frozen parts were converted from those weights, and can be used on.
+        """
+        self.is_frozen = True
+        if not is_known:
+            self.__dict__.pop("_frozen", None)
+            self._known.clear()
 
     @property
     def converted_body(self) -> ov.Model | None:
         """All of the network but its last layer for OpenVINO, where that is as it was when it was converted."""
-        return self._frozen.body if self.config.learns_only_its_last_layer else None
+        return self._frozen.body if self.config.learns_only_its_last_layer or self.is_frozen else None
 
     @property
     def _seen(self) -> Pictures:

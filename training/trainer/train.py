@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Protocol
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import networks
@@ -24,23 +22,14 @@ from training.data.pixel_cache import pixel_cache
 from training.devices import Device
 from training.environment import environment_of
 from training.errors import BrokenArtifact
-from training.evaluation.epochs import EpochResult
 from training.messages import N_
 from training.trainer.acceleration import accelerated, has_bfloat16
-from training.trainer.callbacks import (
-    AveragedWeights,
-    BestWeights,
-    Checkpointer,
-    EpochReporter,
-    restore_learner,
-    restore_network,
-)
-from training.trainer.checkpoints import Best, TrainingState, read_checkpoint, write_checkpoint
+from training.trainer.checkpoints import TrainingState, read_checkpoint
 from training.trainer.conversion import make_serving_model
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.evaluate import evaluate
-from training.trainer.input_pipeline import shuffled
-from training.trainer.phases import Phase, PhaseSetup, phases, start_afresh
+from training.trainer.fitting import EpochReport, fit
+from training.trainer.phases import PhaseSetup, start_afresh
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +37,14 @@ PARITY_PICTURES = 64  # held-out pictures that the serving model must answer as 
 FEW = 8  # pictures that a network is called with outside of a graph
 
 
-class Report(Protocol):
+class Report(EpochReport, Protocol):
     """Where a run tells what it is doing. A method may raise to end the run."""
 
     def device(self, device: Device) -> None: ...
     def stage(self, stage: str) -> None: ...  # "preparing", "training", "evaluating"
-    def epoch(self, result: EpochResult) -> None: ...
 
     def resumed(self, epoch: int) -> None:
         """Called once before training begins, with the number of whole epochs found done."""
-
-    def checkpoint(self, path: Path, epoch: int, step: int) -> None:
-        """Takes over a finished file with the state after whole epochs and some batches of the next."""
 
 
 def train(
@@ -102,19 +87,19 @@ def train(
         )
         report.stage("training")
         setup = PhaseSetup(network, cache, manifest, config, folder)
-        fit(setup, report, begun=begun)
+        held_out = fit(setup, report, begun=begun)
 
     report.stage("evaluating")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
-    held_out = cache[manifest.positions("test")[:PARITY_PICTURES]]
-    expected = _answers(network, held_out)
+    unseen = cache[manifest.positions("test")[:PARITY_PICTURES]]
+    expected = _answers(network, unseen)
     plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
-    serving_model = make_serving_model(plain, folder, held_out, expected, body=setup.converted_body)
+    serving_model = make_serving_model(plain, folder, unseen, expected, body=setup.converted_body)
     log.info("The copy that answers differs from the H5 by at most %.2g", serving_model.max_difference)
-    result = evaluate(serving_model, cache, manifest)
+    result = evaluate(serving_model, cache, manifest, held_out)
     log.info("Accuracy %.4f on %d pictures it never saw", result.evaluation.accuracy, result.evaluation.pictures)
     provenance = provenance_of(recognizer, manifest, config, device, temperature=result.temperature)
-    h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=held_out[0])
+    h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=unseen[0])
     return Artifact(
         h5, serving_model, result.evaluation, result.temperature, result.predictions, network.count_params()
     )
@@ -161,78 +146,6 @@ def _read_begun(path: Path | None, manifest: Manifest) -> TrainingState | None:
         )
     log.info("Goes on after epoch %d and %d batches of the next", begun.epoch, begun.step)
     return begun
-
-
-def fit(setup: PhaseSetup, report: Report, *, begun: TrainingState | None = None) -> None:
-    """Run all epochs that are not done; the network ends with the weights of the one with the lowest validation loss.
-
-    Args:
-        begun: the state to go on from; none to start with the network as it is.
-    """
-    network, manifest, config = setup.network, setup.manifest, setup.config
-
-    def keep(state: TrainingState) -> None:
-        path = setup.folder / f"checkpoint-{state.epoch}-{state.step}.npz"
-        write_checkpoint(path, state)
-        report.checkpoint(path, state.epoch, state.step)
-
-    if begun:
-        restore_network(network, begun)
-    done, step = (begun.epoch, begun.step) if begun else (0, 0)
-    best = BestWeights(network, begun.best if begun else Best(network.get_weights()))
-    accuracy = keras.metrics.CategoricalAccuracy("accuracy")
-    checkpointer = Checkpointer(keep, network, best, accuracy, manifest.sha256)
-    train = manifest.positions("train")
-    for phase in phases(config):
-        if done >= phase.last:
-            continue
-        learner, batches = setup.prepare(phase)
-        setup.compile(learner, phase, math.ceil(len(_evenly_shared(train)) / config.batch_size), accuracy)
-        if begun and (phase.first, 0) < (done, step):
-            restore_learner(learner, network, begun)
-        validation = batches.at_rest(manifest.positions("validation"))
-        for epoch in range(max(phase.first, done), phase.last):
-            stalled = epoch - max(phase.first, best.best.epoch)
-            goes_on = begun if begun and step and epoch == done else None
-            if _has_ended_early(config, phase, stalled):
-                log.info("No lower loss on pictures to choose by for %d epochs: the training ends", stalled)
-                break
-            if not goes_on:
-                _lower_rate_on_plateau(learner, config, stalled)
-            order = _evenly_shared(shuffled(train, config.seed, epoch))
-            checkpointer.goes_on_from = goes_on
-            learner.fit(
-                batches.of_epoch(epoch, order, step if goes_on else 0),
-                validation_data=validation,
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                callbacks=[
-                    EpochReporter(report.epoch, len(order) - (step * config.batch_size if goes_on else 0)),
-                    best,
-                    *([AveragedWeights()] if config.weight_averaging else []),
-                    checkpointer,
-                ],
-                shuffle=False,  # the batches come shuffled
-                verbose=0,
-            )
-    best.restore()
-    log.info("Epoch %d is kept, with a loss of %.4f on pictures to choose by", best.best.epoch, best.best.loss)
-
-
-def _evenly_shared(positions: NDArray[np.intp]) -> NDArray[np.intp]:
-    """As many positions as divide among the devices: none may be left with an empty batch."""
-    return positions[: len(positions) - len(positions) % tf.distribute.get_strategy().num_replicas_in_sync]
-
-
-def _has_ended_early(config: TrainingConfig, phase: Phase, stalled: int) -> bool:
-    return bool(config.early_stopping) and phase.last == config.epochs and stalled >= config.early_stopping
-
-
-def _lower_rate_on_plateau(learner: keras.Model, config: TrainingConfig, stalled: int) -> None:
-    """Each time that `rate_patience` epochs have brought no gain."""
-    if config.schedule == "plateau" and stalled and stalled % config.rate_patience == 0:
-        rate = learner.optimizer.learning_rate
-        rate.assign(rate * config.rate_factor)
 
 
 def _answers(network: keras.Model, pixels: Pixels) -> NDArray[np.float32]:

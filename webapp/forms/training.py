@@ -26,7 +26,17 @@ from webapp.presenters.setting_names import CHOICES, SETTINGS, in_words, said_va
 GROUPS = {
     _("Pictures"): ("image_size", "augmentation", "augmentation_strength", "mixup", "views"),
     _("Network"): (
-        *("pretrained", "fine_tune", "hidden_units", "filters", "convolutions", "kernel_size", "stride", "padding"),
+        *(
+            "pretrained",
+            "linear_probe",
+            "fine_tune",
+            "hidden_units",
+            "filters",
+            "convolutions",
+            "kernel_size",
+            "stride",
+            "padding",
+        ),
         *("pooling", "activation", "initialization", "batch_normalization", "dropout", "auxiliary_weight"),
     ),
     _("Learning"): (
@@ -34,7 +44,7 @@ GROUPS = {
         *("rate_factor", "rate_patience", "optimizer", "momentum", "weight_decay", "weight_averaging", "loss"),
         *("label_smoothing", "class_weights", "precision"),
     ),
-    _("Length"): ("epochs", "head_epochs", "early_stopping"),
+    _("Length"): ("epochs", "head_epochs", "final_epochs", "early_stopping"),
     _("Chance"): ("seed",),
 }
 

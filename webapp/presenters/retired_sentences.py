@@ -11,6 +11,23 @@ from training.messages import N_
 
 RETIRED = (
     N_(
+        "Too few pictures of: %(classes)s. Each class needs at least %(min)d: one to train on, "
+        "one to choose by, one it never sees. Add pictures or remove the class."
+    ),
+    N_(
+        "Nearly the same pictures stay together, which leaves none to train on, none to choose by or none it "
+        "never sees. Add pictures that differ more, or make a new split on the page “Look through the "
+        "pictures”."
+    ),
+    N_(
+        "%(chosen)s was chosen: the weights of %(other)s are not at hand. Tried for a moment, it got "
+        "%(percent).1f %% of %(count)d pictures to choose by right."
+    ),
+    N_(
+        "%(chosen)s was chosen: tried on %(count)d pictures to choose by, it got %(percent).1f %% right at "
+        "%(size)d pixels, %(other)s %(other_percent).1f %% at %(other_size)d."
+    ),
+    N_(
         "%(chosen)s was chosen: the weights of %(other)s are not at hand. It got %(percent).1f %% of %(count)d "
         "validation pictures right in a short race."
     ),

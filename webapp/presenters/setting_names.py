@@ -20,6 +20,8 @@ SETTINGS = {
     "image_size": _("Image size"),
     "epochs": _("Epochs"),
     "head_epochs": _("Epochs of the last layer alone"),
+    "final_epochs": _("Epochs on all pictures but those it never sees"),
+    "linear_probe": _("Last layer found at once"),
     "batch_size": _("Batch size"),
     "learning_rate": _("Learning rate"),
     "fine_tune_learning_rate": _("Learning rate of the fine-tuning"),
@@ -151,6 +153,16 @@ NETWORKS = {
             "efficientnetlite2",
             "EfficientNet-Lite2",
             _("Photos, the most exact of the three, and the slowest."),
+        ),
+        Network(
+            "efficientnetlite0and2",
+            "EfficientNet-Lite0 + Lite2",
+            _("Two side by side: photos, best where there are few of each class."),
+        ),
+        Network(
+            "mobilenetv2andlite2",
+            "MobileNetV2 + EfficientNet-Lite2",
+            _("Two side by side: photos, best where there are few of each class."),
         ),
         Network("mobilenetv2", "MobileNetV2", _("Photos, the quickest. Starts from weights learned on many photos.")),
         Network(

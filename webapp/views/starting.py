@@ -23,7 +23,17 @@ from webapp.presenters.plans import Plan
 from webapp.presenters.preset_names import PRESETS, what_it_does
 from webapp.presenters.setting_names import NETWORKS
 
-USUAL_NETWORKS = (*LITES, "mobilenetv2", "efficientnetv2b0", "resnet50", "cnn", "lenet5", "googlenet", "mlp")
+USUAL_NETWORKS = (
+    *LITES,
+    "efficientnetlite0and2",
+    "mobilenetv2",
+    "efficientnetv2b0",
+    "resnet50",
+    "cnn",
+    "lenet5",
+    "googlenet",
+    "mlp",
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

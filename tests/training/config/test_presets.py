@@ -45,11 +45,27 @@ def test_few_pictures_are_seen_more_often() -> None:
     assert few.epochs == 2 * usual.epochs
 
 
+@pytest.mark.parametrize("network", [*FROM_SCRATCH, "efficientnetlite2"])
+def test_the_last_quarter_of_the_epochs_learns_from_the_pictures_to_choose_by(network: str) -> None:
+    config = preset_config(BALANCED, network, num_pictures=1_000)
+
+    assert config.final_epochs == round(config.epochs / 4) > 0
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_of_networks_side_by_side_the_last_layer_is_found_at_once(preset: str) -> None:
+    config = preset_config(preset, "efficientnetlite0and2", num_pictures=200)
+
+    assert (config.linear_probe, config.fine_tune, config.epochs) == (True, "none", 1)
+
+
 def test_what_learns_from_scratch_is_not_shown_enlarged_pictures() -> None:
     sizes = [preset_config(THOROUGH, "cnn", side=side).image_size for side in (0, 5, 28, 33, 480)]
 
     assert sizes == [48, 32, 32, 40, 48]
-    assert preset_config(THOROUGH, "mobilenetv2", side=28).image_size == 224
+    assert (
+        preset_config(THOROUGH, "mobilenetv2", side=28).image_size == preset_config(THOROUGH, "mobilenetv2").image_size
+    )
 
 
 def test_a_preset_sets_nothing_that_means_nothing_beside_the_rest() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.config.choices import LITES, PRETRAINED
+from training.config.choices import APPLICATION_TITLES, LITES, PAIRS, PRETRAINED
 from training.config.pretrained_weights import PACKAGED, PackagedWeights, are_at_hand, keras_file
 
 
@@ -22,8 +22,8 @@ def test_weights_are_at_hand_where_their_file_is(monkeypatch: pytest.MonkeyPatch
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_160_no_top.h5").touch()
 
-    assert [name for name in PRETRAINED if are_at_hand(name, 160)] == [*LITES, "mobilenetv2"]
-    assert [name for name in PRETRAINED if are_at_hand(name, 224)] == list(LITES)
+    assert [name for name in PRETRAINED if are_at_hand(name, 160)] == [*LITES, *PAIRS, "mobilenetv2"]
+    assert [name for name in PRETRAINED if are_at_hand(name, 224)] == [*LITES, "efficientnetlite0and2"]
     assert not are_at_hand("cnn", 48)
 
 
@@ -33,6 +33,6 @@ def test_packaged_weights_are_missed_where_their_package_is(monkeypatch: pytest.
     assert not are_at_hand("efficientnetlite0", 224)
 
 
-@pytest.mark.parametrize("name", [name for name in PRETRAINED if name not in LITES])
+@pytest.mark.parametrize("name", APPLICATION_TITLES)
 def test_every_network_of_keras_has_a_file(name: str) -> None:
     assert keras_file(name, 224).endswith(".h5")

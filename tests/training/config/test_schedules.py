@@ -6,7 +6,7 @@ import pytest
 
 from training.config import TrainingConfig
 from training.config.choices import SCHEDULES
-from training.config.schedules import rates
+from training.config.schedules import Phase, phases, rates
 
 
 def config(network: str = "cnn", **settings: Any) -> TrainingConfig:
@@ -51,3 +51,33 @@ def test_where_only_the_head_learns_it_has_all_epochs() -> None:
     head_only = config("mobilenetv2", head_epochs=4, fine_tune="none", schedule="constant")
 
     assert rates(head_only, steps_per_epoch=1) == [0.1] * 10
+
+
+def test_a_linear_probe_is_one_epoch_without_steps_of_its_own() -> None:
+    probed = config("mobilenetv2", linear_probe=True, head_epochs=4, fine_tune_learning_rate=0.01, schedule="constant")
+
+    assert rates(probed, steps_per_epoch=2) == [0.0] * 2 + [0.01] * 18
+    assert [(each.first, each.last, each.is_probe) for each in phases(probed)] == [(0, 1, True), (1, 10, False)]
+
+
+def test_where_the_last_layer_is_found_at_once_there_is_nothing_else() -> None:
+    assert phases(config("mobilenetv2", linear_probe=True, fine_tune="none")) == [
+        Phase(0, 1, 0.0, head_only=True, is_probe=True)
+    ]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_final_epochs_take_more_steps_of_the_same_schedule(schedule: str) -> None:
+    final = config(schedule=schedule, final_epochs=3)
+    (phase,) = phases(final)
+
+    assert phase.joined == 7
+    assert phase.epoch_steps(4, 5) == [4] * 7 + [5] * 3
+    drawn = rates(final, steps_per_epoch=4, final_steps=5)
+    assert len(drawn) == 43
+    assert min(drawn) > 0
+
+
+def test_without_final_epochs_no_other_pictures_join() -> None:
+    for phase in phases(config("mobilenetv2", head_epochs=4)):
+        assert phase.joined == phase.last

@@ -87,8 +87,14 @@ def test_no_picture_at_all_is_refused() -> None:
 
 
 def test_small_classes_are_named() -> None:
-    with pytest.raises(TooFewPictures, match=r"Too few pictures of: ant, dog\. Each class needs at least 3"):
-        made({"dog": 2, "cat": 3, "ant": 1})
+    with pytest.raises(TooFewPictures, match=r"Too few pictures of: ant, dog\. Each class needs at least 2"):
+        made({"dog": 1, "cat": 3, "ant": 1})
+
+
+def test_two_pictures_of_a_class_are_one_to_learn_from_and_one_for_the_test() -> None:
+    manifest = made({"dog": 2, "cat": 2})
+
+    assert [manifest.count(split) for split in SPLITS] == [2, 0, 2]
 
 
 def test_its_hash_changes_with_a_label() -> None:

@@ -71,8 +71,9 @@ def losses_of(manifest: Manifest, config: TrainingConfig, count: int) -> list[fl
     from training.data.pixel_cache import pixel_cache
     from training.devices import Device
     from training.trainer.distribution import distribution_scope
+    from training.trainer.fitting import fit
     from training.trainer.phases import PhaseSetup
-    from training.trainer.train import fit, network_to_fit
+    from training.trainer.train import network_to_fit
 
     report, folder = Kept(), Path(manifest.root)
     keras.utils.set_random_seed(config.seed)

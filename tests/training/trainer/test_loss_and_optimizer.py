@@ -62,7 +62,7 @@ def test_the_optimizer_takes_the_rates_that_were_drawn(schedule: str) -> None:
     from training.trainer.loss_and_optimizer import make_optimizer, make_schedule
 
     chosen = config(schedule=schedule, optimizer="sgd", weight_decay=0)
-    optimizer = make_optimizer(chosen, make_schedule(chosen, 0.1, 3, 8))
+    optimizer = make_optimizer(chosen, make_schedule(chosen, 0.1, [3] * 8))
 
     optimizer.build([keras.Variable(1.0)])
 
@@ -71,7 +71,7 @@ def test_the_optimizer_takes_the_rates_that_were_drawn(schedule: str) -> None:
         taken.append(float(optimizer.learning_rate))
         optimizer.apply([np.float32(1)])
 
-    assert taken == pytest.approx(phase_rates(chosen, 0.1, 3, 8).tolist(), rel=1e-6)
+    assert taken == pytest.approx(phase_rates(chosen, 0.1, [3] * 8).tolist(), rel=1e-6)
 
 
 def test_the_average_of_the_weights_follows_them_slowly() -> None:

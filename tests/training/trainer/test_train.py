@@ -125,8 +125,9 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(
     config: TrainingConfig, manifest: Manifest, tmp_path: Path
 ) -> None:
     from training.data.pixel_cache import pixel_cache
+    from training.trainer.fitting import fit
     from training.trainer.phases import PhaseSetup, start_afresh
-    from training.trainer.train import fit, network_to_fit
+    from training.trainer.train import network_to_fit
 
     cache = pixel_cache(manifest, config.image_size, tmp_path)
 
@@ -142,8 +143,9 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu(
 
 def test_the_last_layer_learns_first_and_alone(manifest: Manifest, tmp_path: Path) -> None:
     from training.data.pixel_cache import pixel_cache
+    from training.trainer.fitting import fit
     from training.trainer.phases import PhaseSetup
-    from training.trainer.train import fit, network_to_fit
+    from training.trainer.train import network_to_fit
 
     settings = {"image_size": 32, "epochs": 1, "head_epochs": 1}
     config = TrainingConfig.for_network("mobilenetv2", settings)
@@ -164,8 +166,9 @@ def trained(
     import keras
 
     from training.data.pixel_cache import pixel_cache
+    from training.trainer.fitting import fit
     from training.trainer.phases import PhaseSetup
-    from training.trainer.train import fit, network_to_fit
+    from training.trainer.train import network_to_fit
 
     begun: TrainingState | None = None
     epochs: list[Any] = []
@@ -201,21 +204,29 @@ EVERYTHING = AUGMENTED.changed(
 FINE_TUNED = TrainingConfig.for_network(
     "mobilenetv2", {"image_size": 32, "epochs": 3, "head_epochs": 1, "batch_size": 16, "augmentation": ("flip",)}
 )
+PROBED = FINE_TUNED.changed({"linear_probe": True, "final_epochs": 1, "fine_tune_learning_rate": 0.01})
+PROBED_AND_TUNED = PROBED.changed(
+    {"epochs": 5, "fine_tune": "whole", "fine_tune_learning_rate": 0.003, "augmentation": (), "dropout": 0}
+)
 GENTLY_TUNED = FINE_TUNED.changed({"fine_tune_batch_norm": False, "weight_averaging": 0.98})
 
 
 @pytest.mark.parametrize(
-    ("config", "stops"),
+    ("config", "stops", "num_epochs"),
     [
-        pytest.param(AUGMENTED, [(0, 5), (0, 9), (1, 0), (2, 13)], id="within epochs and at the end of one"),
-        pytest.param(EVERYTHING, [(0, 3), (1, 0), (1, 5)], id="with averaged weights, blending and a plateau"),
-        pytest.param(FINE_TUNED, [(0, 2), (1, 0), (1, 1)], id="before, at and after the change of phase"),
-        pytest.param(GENTLY_TUNED, [(0, 2), (1, 1), (2, 0)], id="fine-tuned as what resembles ImageNet is"),
+        pytest.param(AUGMENTED, [(0, 5), (0, 9), (1, 0), (2, 13)], 3, id="within epochs and at the end of one"),
+        pytest.param(EVERYTHING, [(0, 3), (1, 0), (1, 5)], 3, id="with averaged weights, blending and a plateau"),
+        pytest.param(FINE_TUNED, [(0, 2), (1, 0), (1, 1)], 3, id="before, at and after the change of phase"),
+        pytest.param(PROBED_AND_TUNED, [(1, 0), (2, 2), (4, 0), (4, 3)], 5, id="from a linear probe to all pictures"),
+        pytest.param(PROBED, [(1, 0), (1, 2)], 2, id="back to its linear probe"),
+        pytest.param(AUGMENTED.changed({"final_epochs": 1}), [(1, 0), (2, 4)], 3, id="in the end on all pictures"),
+        pytest.param(GENTLY_TUNED, [(0, 2), (1, 1), (2, 0)], 3, id="fine-tuned as what resembles ImageNet is"),
     ],
 )
 def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
     config: TrainingConfig,
     stops: list[tuple[int, int]],
+    num_epochs: int,
     manifest: Manifest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -227,7 +238,7 @@ def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
     weights, epochs = trained(manifest, config, tmp_path, stops)
 
     assert all((one == other).all() for one, other in zip(weights, unbroken, strict=True))
-    assert [each.number for each in epochs] == [1, 2, 3]
+    assert [each.number for each in epochs] == [*range(1, num_epochs + 1)]
     assert [(each.loss, each.val_loss) for each in epochs] == [(each.loss, each.val_loss) for each in expected]
 
 
@@ -235,8 +246,9 @@ def test_a_training_without_gain_ends_early_and_stays_ended(manifest: Manifest, 
     import keras
 
     from training.data.pixel_cache import pixel_cache
+    from training.trainer.fitting import fit
     from training.trainer.phases import PhaseSetup
-    from training.trainer.train import fit, network_to_fit
+    from training.trainer.train import network_to_fit
 
     config = CONFIG.changed({"early_stopping": 1, "learning_rate": 1e-7, "optimizer": "sgd", "schedule": "constant"})
     keras.utils.set_random_seed(1)

@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("slug", help="the recognizer's address name")
-        parser.add_argument("--network", default="mobilenetv2", choices=NETWORKS)
+        parser.add_argument("--network", default="efficientnetlite0", choices=NETWORKS)
         parser.add_argument("--preset", default="", choices=PRESETS, help="what every trial begins from")
         parser.add_argument(
             *("--set", "-s"),

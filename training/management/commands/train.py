@@ -23,7 +23,10 @@ class Command(BaseCommand):
         parser.add_argument("slug", help="the recognizer's address name")
         parser.add_argument("--preset", default="", choices=PRESETS, help="how thoroughly; by default as --set says")
         parser.add_argument(
-            "--network", default="", choices=NETWORKS, help="by default mobilenetv2, or with a preset the better of two"
+            "--network",
+            default="",
+            choices=NETWORKS,
+            help="by default efficientnetlite0, or with a preset the best of those at hand",
         )
         parser.add_argument(
             "--set",
