@@ -200,7 +200,7 @@ def test_a_client_of_an_earlier_release_still_starts_a_run(staff_client: Client,
     answer = post(staff_client, {"epochs": 6, "validation_share": 0.2, "test_share": 0.2})
 
     assert answer.status_code == 201
-    assert answer.json()["config"]["network"] == "mobilenetv2"
+    assert answer.json()["config"]["network"] == "efficientnetlite0"
 
 
 def test_a_flip_of_what_may_not_be_mirrored_starts_nothing(staff_client: Client, recognizer: Recognizer) -> None:

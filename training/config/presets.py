@@ -89,7 +89,7 @@ def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int
         config = TrainingConfig.for_network(network, _PRETRAINED[preset])
         return config if config.learns_only_its_last_layer else _as_long_as(config, num_pictures)
     epochs = _epochs_from_scratch(preset, num_pictures)
-    settings = {**_FROM_SCRATCH[network], "epochs": epochs, "final_epochs": _final_of(epochs)}
+    settings = {**_FROM_SCRATCH[network], "epochs": epochs, "final_epochs": final_of(epochs)}
     config = TrainingConfig.for_network(network, settings)
     enough = max(_SMALLEST_SIDE, 8 * math.ceil(side / 8))
     return config.changed({"image_size": min(config.image_size, enough)}) if side else config
@@ -103,10 +103,10 @@ def without_mirroring(config: TrainingConfig) -> TrainingConfig:
 def _as_long_as(config: TrainingConfig, num_pictures: int) -> TrainingConfig:
     """A config that is fine-tuned, twice as long where there are few pictures."""
     epochs = 2 * config.epochs if 0 < num_pictures < _FEW_PICTURES else config.epochs
-    return config.changed({"epochs": epochs, "final_epochs": _final_of(epochs)})
+    return config.changed({"epochs": epochs, "final_epochs": final_of(epochs)})
 
 
-def _final_of(epochs: int) -> int:
+def final_of(epochs: int) -> int:
     """How many of the epochs learn from the pictures to choose by as well."""
     return round(epochs * _FINAL_SHARE)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-from training.config.choices import PAIRS, PRETRAINED
+from training.config.choices import LITES, PAIRS, PRETRAINED
 from training.config.constraints import refuse_impossible
 from training.config.fields import Settings
 from training.config.values import check_value, is_relevant, read_values
@@ -27,6 +27,10 @@ NETWORK_DEFAULTS: dict[str, dict[str, Any]] = {
     "cnn": {"image_size": 96, "epochs": 30, "augmentation": ("flip", "translation", "zoom")},
     "googlenet": {"image_size": 128, "epochs": 30, "dropout": 0.4, "augmentation": ("flip", "translation", "zoom")},
     **{name: {"learning_rate": 3e-3} for name in PRETRAINED},
+    **{
+        name: {"image_size": image_size, "learning_rate": 3e-3}
+        for name, image_size in zip(LITES, (224, 240, 260), strict=True)
+    },
     **{name: {"image_size": 240, "fine_tune": "none", "linear_probe": True, "epochs": 1} for name in PAIRS},
     "resnet50": {"image_size": 224, "learning_rate": 3e-3},
 }

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from training import networks
 from training.config import TrainingConfig
 from training.config.choices import PAIRS
-from training.config.presets import QUICK, preset_config, without_mirroring
+from training.config.presets import BALANCED, QUICK, THOROUGH, final_of, preset_config, without_mirroring
 from training.config.pretrained_weights import are_at_hand
 from training.config.schedules import Phase
 from training.data.images import Pixels, load_pixels
@@ -49,6 +49,10 @@ GAIN_OF_A_PAIR = 0.005  # of the accuracy, that it must bring for taking twice a
 # Pictures that the quick preset has time for, by what each of them takes
 QUICK_PICTURES = {"efficientnetlite0": math.inf, "mobilenetv2": math.inf, "efficientnetlite2": 1300}
 QUICK_PICTURES_OF_A_PAIR = 800
+# What fine-tuning may take, in seconds by preset, and how many times as long it needs for a picture as an answer does
+FINE_TUNING_SECONDS = {BALANCED: 200.0, THOROUGH: 900.0}
+FINE_TUNING_COSTS = 4.0
+FEWEST_EPOCHS = 5  # of fine-tuning, its linear probe the first
 SCRATCH_PICTURES = 100  # with fewer, nothing is learned from scratch that is worth trying
 FROM_SCRATCH_SECONDS = 30.0  # of learning; reading and tracing come on top
 FROM_SCRATCH_EPOCHS = 12  # at most
@@ -131,6 +135,8 @@ def select_network(
         if chosen.is_fine_tuned and not chosen.learns_only_its_last_layer:
             accuracies = trials.flipped(name)
             chosen = fine_tuned_as_far_as_fits(as_mirrors_allow(chosen, is_mirror_safe, accuracies), accuracies)
+            an_epoch = trials.seconds[name] * FINE_TUNING_COSTS * manifest.count("train")
+            chosen = no_longer_than(FINE_TUNING_SECONDS[preset], chosen, an_epoch)
         elif is_mirror_safe is False:
             chosen = without_mirroring(chosen)
     trials.choose(name)
@@ -164,6 +170,7 @@ class Trials:
         self.seen = np.sort(np.concatenate([some.positions("train"), some.positions("validation")]))
         self.features: dict[str, NDArray[np.float32]] = {}  # (len(self.seen), width) by network
         self.parts: dict[str, Any] = {}
+        self.seconds: dict[str, float] = {}  # that a picture takes, by network
         self.candidates: dict[str, Candidate] = {}
         self.told = -math.inf
 
@@ -259,6 +266,7 @@ class Trials:
             done = min(1.0, (number + 1) * AT_A_TIME / len(self.seen))
             self._advance(shown_as, done, (time.monotonic() - began) * (1 - done) / done)
         self.features[network], self.parts[network] = np.concatenate(found), part
+        self.seconds[network] = (time.monotonic() - began) / len(self.seen)
 
     def _features_at(self, name: str, positions: NDArray[np.intp]) -> NDArray[np.float32]:
         return self.features[name][np.searchsorted(self.seen, positions)]
@@ -310,6 +318,12 @@ def as_mirrors_allow(
     if "flip" in config.augmentation and accuracies.have_no_upright:
         return config.changed({"augmentation": ("vertical_flip", *config.augmentation)})
     return config
+
+
+def no_longer_than(seconds: float, config: TrainingConfig, seconds_an_epoch: float) -> TrainingConfig:
+    """A config with as many epochs as the time allows, FEWEST_EPOCHS at least."""
+    epochs = min(config.epochs, max(FEWEST_EPOCHS, int(seconds / seconds_an_epoch)))
+    return config.changed({"epochs": epochs, "final_epochs": final_of(epochs)})
 
 
 def fine_tuned_as_far_as_fits(config: TrainingConfig, accuracies: FrozenAccuracies) -> TrainingConfig:

@@ -164,9 +164,9 @@ def test_a_run_that_was_cut_off_goes_on_in_the_command(recognizer: Recognizer, m
 @pytest.mark.parametrize(
     ("words", "preset", "is_network_open", "network"),
     [
-        (["--preset", "quick", "--set", "seed=3"], "quick", True, "mobilenetv2"),
+        (["--preset", "quick", "--set", "seed=3"], "quick", True, "efficientnetlite0"),
         (["--preset", "thorough", "--network", "cnn"], "thorough", False, "cnn"),
-        ([], "", False, "mobilenetv2"),
+        ([], "", False, "efficientnetlite0"),
     ],
 )
 def test_a_preset_without_a_network_asks_for_a_race(

@@ -18,7 +18,7 @@ def test_without_a_preset_the_network_has_its_own_defaults(recognizer: Recognize
 
 
 def test_nothing_asked_for_is_the_usual_network(recognizer: Recognizer) -> None:
-    assert RunRequest.of(recognizer) == RunRequest(TrainingConfig.for_network("mobilenetv2"))
+    assert RunRequest.of(recognizer) == RunRequest(TrainingConfig.for_network("efficientnetlite0"))
 
 
 def test_a_preset_without_a_network_leaves_it_to_a_race(recognizer: Recognizer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from training.config import TrainingConfig
 from training.data.manifest import Manifest
 from training.devices import Device
 from training.models import Recognizer, TrainingRun
+from training.results.candidate import Candidate
 from training.runs.requests import RunRequest
 from training.runs.training_run import RowReport, settle_network
 
@@ -42,8 +44,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, bool | None]]
         cache_folder: Path,
         side: int,
         is_mirror_safe: bool | None,
+        watch: Callable[[list[Candidate]], object],
     ) -> tuple[TrainingConfig, Any]:
         questions.append((config.seed, preset, is_mirror_safe))
+        watch([Candidate("efficientnetlite0", "done", 1.0, 0.9), Candidate("cnn", "works", 0.5)])
         return WINNER, WHY
 
     stand_in = SimpleNamespace(select_network=select_network)
@@ -58,6 +62,10 @@ def test_the_network_that_is_chosen_is_kept_in_the_row(run: TrainingRun, asked: 
     assert asked == [(5, "quick", None)]
     assert (kept.training_config, kept.is_network_open) == (WINNER, False)
     assert kept.choice == "The small network is right on 97 of 100."
+    assert [(each["network"], each["state"], each["accuracy"]) for each in kept.candidates] == [
+        ("efficientnetlite0", "done", 0.9),
+        ("cnn", "works", None),
+    ]
     assert run.training_config == WINNER
 
 

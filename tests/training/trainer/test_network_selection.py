@@ -188,6 +188,16 @@ def test_what_is_unlike_imagenet_is_fine_tuned_further(
     assert (config.fine_tune_learning_rate, config.fine_tune_batch_norm) == (rate, learns_to_normalize)
 
 
+@pytest.mark.parametrize(("seconds_an_epoch", "epochs", "final"), [(1, 12, 3), (20, 10, 2), (1000, 5, 1)])
+def test_fine_tuning_takes_no_longer_than_its_preset_promises(seconds_an_epoch: float, epochs: int, final: int) -> None:
+    from training.config.presets import preset_config
+    from training.trainer.network_selection import no_longer_than
+
+    config = no_longer_than(200, preset_config("balanced", "efficientnetlite2"), seconds_an_epoch)
+
+    assert (config.epochs, config.final_epochs) == (epochs, final)
+
+
 def test_where_nothing_is_fine_tuned_all_stays() -> None:
     from training.config.presets import preset_config
     from training.trainer.network_selection import FrozenAccuracies, fine_tuned_as_far_as_fits

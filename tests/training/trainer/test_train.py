@@ -242,6 +242,50 @@ def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
     assert [(each.loss, each.val_loss) for each in epochs] == [(each.loss, each.val_loss) for each in expected]
 
 
+def test_a_last_layer_found_at_once_learns_from_all_but_the_test_and_is_judged_by_folds(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.trainer.train import train
+
+    monkeypatch.setattr("keras.applications.MobileNetV2", small_backbone)
+    config = PROBED.changed({"fine_tune": "none"})
+    report, again = Kept(), Kept()
+
+    artifact = train(manifest, config, report, folder=tmp_path, cache_folder=tmp_path)
+    resumed = train(manifest, config, again, folder=tmp_path, cache_folder=tmp_path, resume_from=report.checkpoints[-1])
+
+    assert [each.number for each in report.epochs] == [1]
+    learned = manifest.count("train") + manifest.count("validation")
+    assert artifact.evaluation.calibration is not None
+    assert artifact.evaluation.calibration.fitted_on == learned
+    assert len(artifact.predictions.validation_labels) == learned
+    assert artifact.serving_model.max_difference < 1e-4
+    of_folds = artifact.predictions.validation_probabilities.argmax(axis=1) == artifact.predictions.validation_labels
+    assert report.epochs[0].val_accuracy == pytest.approx(of_folds.mean())
+    assert again.epochs == []
+    assert resumed.evaluation.accuracy == artifact.evaluation.accuracy
+    assert resumed.temperature == artifact.temperature
+
+
+def test_final_epochs_learn_from_the_pictures_to_choose_by_whose_figures_stay(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    from training.trainer.train import train
+
+    report = Kept()
+    config = CONFIG.changed({"final_epochs": 2})
+
+    artifact = train(manifest, config, report, folder=tmp_path, cache_folder=tmp_path)
+
+    assert [each.number for each in report.epochs] == [1, 2, 3, 4, 5]
+    third, fourth, fifth = report.epochs[2:]
+    assert (fourth.val_loss, fourth.val_accuracy) == (fifth.val_loss, fifth.val_accuracy)
+    assert fourth.val_loss == pytest.approx(min(each.val_loss for each in report.epochs[:3]), rel=1e-4)
+    assert third.val_loss >= fourth.val_loss
+    assert artifact.evaluation.calibration is not None
+    assert artifact.evaluation.calibration.fitted_on == manifest.count("validation")
+
+
 def test_a_training_without_gain_ends_early_and_stays_ended(manifest: Manifest, tmp_path: Path) -> None:
     import keras
 
