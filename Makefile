@@ -13,7 +13,7 @@ export PORT ?= 8000
 run: install
 	@exec python -m webapp.start
 
-install: $(VENV)/.installed
+install: $(VENV)/.everyday
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11))" || \
@@ -21,6 +21,13 @@ $(VENV)/.installed: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt
 	touch $@
+
+# Everyday things, which answers from the first minute; where it cannot be made here, a run makes it at the first start.
+$(VENV)/.everyday: $(VENV)/.installed training/library/everyday_classes.csv training/runs/prebuilt.py
+	@echo "Preparing everyday things, once; this takes about a minute."
+	@said=$$($(BIN)/python -m training.runs.prebuilt 2>&1) || \
+		{ echo "$$said" | tail -n 1; echo "It was not prepared; the first start makes it in the background instead."; }
+	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(PIP) -r requirements-dev.txt

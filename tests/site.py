@@ -19,6 +19,12 @@ from tests.once import SHARED
 from tests.processes import is_alive, wait_until
 
 ROOT = Path(__file__).parent.parent
+CARRY_OUT_RUNS = """
+from training.models import TrainingRun
+from training.runs.supervisor import carry_out
+for run in TrainingRun.objects.queued().order_by("pk"):
+    carry_out(run)
+"""
 ROLES = {
     "web": r"-m webapp.server",
     "worker": r"celery.*train\w*@",
@@ -70,6 +76,10 @@ class Site:
         """Run a command of `manage.py`. Returns: what it said."""
         command = [sys.executable, "manage.py", *arguments]
         return subprocess.run(command, cwd=ROOT, env=self.env, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def carry_out_runs(self) -> None:
+        """What its worker does when it is started: every run that waits. The first start leaves that of the digits."""
+        self.manage("shell", "-v", "0", "-c", CARRY_OUT_RUNS)
 
     def start(self, *, seconds: float = 90) -> None:
         """Start the Procfile's processes and wait until the site answers."""

@@ -43,17 +43,20 @@ def main(folder: Path) -> None:
 
     manifest = make_manifest(folder, kept_drawings(folder, PICTURES_PER_CLASS))
     artifact = train(manifest, CONFIG, Silent(), folder=folder, cache_folder=folder / "cache", recognizer="shapes")
+    result, predictions = artifact.evaluation, artifact.predictions
+    assert result
+    assert predictions
     facts = {
         "h5_sha256": artifact.h5.sha256,
         "serving_model_sha256": artifact.serving_model.sha256,
         "serving_model_difference": artifact.serving_model.max_difference,
         "class_names": manifest.class_names,
         "num_weights": artifact.num_weights,
-        "evaluation": artifact.evaluation.to_dict(),
+        "evaluation": result.to_dict(),
         "temperature": artifact.temperature,
         "manifest_sha256": manifest.sha256,
     }
-    (folder / PREDICTIONS_NAME).write_bytes(predictions_to_bytes(artifact.predictions))
+    (folder / PREDICTIONS_NAME).write_bytes(predictions_to_bytes(predictions))
     (folder / "facts.json").write_text(json.dumps(facts))
 
 

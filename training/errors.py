@@ -89,5 +89,9 @@ class StillInUse(TrainingError):
     """A version or a recognizer that somebody relies on is not deleted."""
 
 
+class AlreadyThere(TrainingError):
+    """A recognizer of that address exists."""
+
+
 class NotComparable(TrainingError):
     """Two versions have no answers to the same pictures."""

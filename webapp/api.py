@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from functools import wraps
-from typing import Any
+from typing import Annotated, Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.db import transaction
@@ -15,11 +15,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from ninja import Body, File, NinjaAPI, Schema, Status
+from ninja import Body, File, NinjaAPI, Query, Schema, Status
 from ninja.decorators import decorate_view
 from ninja.errors import AuthenticationError, AuthorizationError, ValidationError
 from ninja.files import UploadedFile
 from ninja.security import SessionAuth
+from pydantic import Field
 
 from classifier.models import Prediction
 from training.config import TrainingConfig
@@ -33,6 +34,7 @@ from webapp.answering import answer_upload, is_oversized, status_of, with_retry
 from webapp.errors import NoPicture, TooLarge
 from webapp.guards import StaffRequest
 from webapp.operations.prometheus import count_refusal
+from webapp.presenters.version_figures import figures_json
 from webapp.rates import counted
 
 
@@ -175,6 +177,8 @@ class ComparisonOut(Schema):
     classes: list[ClassChangeOut]
 
 
+Top = Annotated[int, Field(ge=1)] | None  # of the scores
+
 RUN_OPTIONS = ("publish_when_done", "needs_gpu")  # beside the settings
 
 
@@ -224,10 +228,10 @@ def recognizers(request: HttpRequest) -> Any:
     summary="Classify one picture",
 )
 @decorate_view(small_enough, counted("answers"))
-def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
+def classify(request: HttpRequest, slug: str, file: File[UploadedFile], top: Query[Top] = None) -> Any:
     """Answers one JPEG, PNG or WebP picture, of at most 10 MB where the site sets no other limit.
 
-    Every class is scored, the most probable first.
+    Every class is scored, the most probable first; with `top` only so many of them.
 
     Names come in the language of Accept-Language (en, zh-hans). 400: no picture we can read; 404: no such recognizer;
     409: no version of it is published yet; 413: too large; 429: too often, and Retry-After says when again; 503: its
@@ -239,7 +243,7 @@ def classify(request: HttpRequest, slug: str, file: File[UploadedFile]) -> Any:
         "recognizer": recognizer.slug,
         "version": answer.version.number,
         "label": answer.best.label,
-        "scores": answer.named(recognizer.label_names()),
+        "scores": answer.named(recognizer.label_names())[:top],
     }
 
 
@@ -308,8 +312,11 @@ def delete_recognizer(request: HttpRequest, slug: str) -> Any:
     summary="The figures of a version",
 )
 def show_evaluation(request: HttpRequest, slug: str, number: int) -> Any:
-    """Versions of earlier releases have fewer: the others are null or empty."""
-    return get_object_or_404(ModelVersion, recognizer__slug=slug, number=number).figures.to_json()
+    """Versions of earlier releases have fewer: the others are null or empty.
+
+    So are all of a version that was made without pictures; `detail` says so then.
+    """
+    return figures_json(get_object_or_404(ModelVersion, recognizer__slug=slug, number=number))
 
 
 @api.get(

@@ -12,6 +12,7 @@ from webapp.views import (
     account,
     classify,
     comparisons,
+    everyday,
     health,
     inspection,
     pictures,
@@ -44,9 +45,11 @@ urlpatterns = [
     path("manage/", recognizers.dashboard, name="dashboard"),
     path("manage/new/", recognizers.create, name="recognizer-new"),
     path("manage/runs/", runs.browse, name="runs"),  # before the slugs; no recognizer may be called new or runs
+    path("manage/new/everyday/", everyday.add, name="everyday-add"),
     path("manage/<slug:slug>/", recognizers.show, name="recognizer"),
     path("manage/<slug:slug>/edit/", recognizers.edit, name="recognizer-edit"),
     path("manage/<slug:slug>/delete/", recognizers.delete, name="recognizer-delete"),
+    path("manage/<slug:slug>/keep/", everyday.keep, name="recognizer-keep"),
     path("manage/<slug:slug>/roll-back/", versions.roll_back, name="roll-back"),
     # labels and pictures
     path("manage/<slug:slug>/labels/new/", recognizers.add_label, name="label-new"),

@@ -17,7 +17,7 @@ from tests.site import Site, environment
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """As it is after the first start, whose training of the starter is made once for all databases."""
+    """As it is once the digits are trained that the first start leaves to a worker; made once for all databases."""
     kept = made_once("first-start", first_start)
     with database_of_its_own("site") as database_url:
         site = Site(environment(tmp_path_factory.mktemp("site"), database_url))
@@ -35,6 +35,7 @@ def first_start(folder: Path) -> None:
     """A new installation's backup, and its first login."""
     site = Site(environment(folder / "data", ""))
     site.prepare()
+    site.carry_out_runs()
     site.manage("backup", str(folder / "backup"))
     (folder / "login").write_text(f"{site.username} {site.password}")
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.browser.conftest import sign_in
 from tests.drawings import draw, encoded, shapes_zip
 from tests.site import Site
+from training.data.drawn_pictures import clock
 
 pytestmark = pytest.mark.browser
 TRAINING_MS = 120_000
@@ -93,6 +95,39 @@ def test_a_fresh_installation_reads_a_drawn_digit(page: Page, site: Site) -> Non
     page.mouse.up()
 
     expect(page.locator(".best")).to_have_text("1")
+
+
+def test_a_fresh_installation_names_what_is_in_a_photo(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    page.get_by_role("link", name="Everyday things").click()
+    expect(page.get_by_text(re.compile("^Knows: .* more$"))).to_be_visible()
+
+    photo = FilePayload(name="clock.png", mimeType="image/png", buffer=encoded(Image.fromarray(clock(300))))
+    page.locator("input[name=file]").set_input_files(photo)
+
+    expect(page.locator(".best")).to_have_text("clock", timeout=20_000)
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_some_of_everyday_things_makes_a_recognizer_of_ones_own(
+    browser: Browser, site: Site, has_scripts: bool
+) -> None:
+    page = browser.new_context(java_script_enabled=has_scripts).new_page()
+    sign_in(page, site)
+    page.goto(f"{site.url}/manage/everyday/")
+    page.get_by_role("link", name="Start your own").click()
+    page.get_by_label("Name in English").fill(f"Kitchen {has_scripts}")
+    page.get_by_label("Address").fill(f"kitchen-{has_scripts}".lower())
+    for name in ("clock", "teapot"):
+        if has_scripts:
+            page.get_by_role("searchbox").fill(name)
+        page.get_by_label(name, exact=True).check()
+    if has_scripts:
+        expect(page.get_by_label("abacus", exact=True)).to_be_hidden()
+        expect(page.locator("[data-count]")).to_have_text("2")
+    page.get_by_role("button", name="Make it").click()
+
+    expect(page.get_by_role("link", name=re.compile("^Version 1"))).to_be_visible(timeout=TRAINING_MS)
 
 
 def test_a_training_can_be_cancelled_while_it_is_watched(page: Page, site: Site, tmp_path: Path) -> None:

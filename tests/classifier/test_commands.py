@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,18 @@ def test_a_folder_that_looks_like_a_class_is_that_class(version: ModelVersion, f
     (folder / "square").rename(folder / " square\u200b")
 
     assert json.loads(run("evaluate", "shapes", folder, "--json"))["pictures"] == 20
+
+
+def test_of_many_classes_the_table_has_those_that_occur(
+    version: ModelVersion, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classifier.management.commands.evaluate.MANY", 1)
+    shutil.rmtree(folder / "circle")
+
+    report = run("evaluate", "shapes", folder)
+
+    assert "square" in report
+    assert "circle" not in report
 
 
 def test_a_folder_that_holds_one_class_is_evaluated(version: ModelVersion, folder: Path) -> None:

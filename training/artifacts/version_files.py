@@ -37,9 +37,9 @@ class Artifact:
 
     h5: H5
     serving_model: ServingModel
-    evaluation: Evaluation
+    evaluation: Evaluation | None  # none where there were no pictures to measure it on, like predictions
     temperature: float
-    predictions: Predictions
+    predictions: Predictions | None
     num_weights: int
 
 

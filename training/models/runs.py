@@ -171,7 +171,8 @@ class TrainingRun(Leased):
 
     @property
     def num_epochs(self) -> int:
-        return int(self.config["epochs"])
+        """0 where its network is to know some of ImageNet's classes: that takes no learning."""
+        return 0 if self.imagenet_classes else int(self.config["epochs"])
 
     def expected_end(self) -> datetime | None:
         """When the last epoch should be done, going by the latest one; None while there is nothing to go by.
@@ -254,9 +255,11 @@ class TrainingRun(Leased):
 
         Raises: WrongConfig if this release knows a setting no more.
         """
+        config = self.training_config.to_dict()
         return TrainingRun.objects.create(
             recognizer=self.recognizer,
-            config=self.training_config.to_dict(),
+            config=self.config if self.imagenet_classes else config,
+            imagenet_classes=self.imagenet_classes,
             preset=self.preset,
             is_network_open=self.is_network_open,
             choice_sentence=self.choice_sentence,

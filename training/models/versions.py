@@ -96,7 +96,26 @@ class ModelVersion(models.Model):
         """
         return compare(other._side(), self._side())
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether it has been tried on pictures here; without any, it has no figures."""
+        return self.test_accuracy is not None
+
+    def is_better_than(self, other: ModelVersion | None) -> bool:
+        """By its accuracy on test pictures; what has been measured counts for more than what has not."""
+        if other is None or other.test_accuracy is None:
+            return other is None or self.is_measured
+        return self.test_accuracy is not None and self.test_accuracy > other.test_accuracy
+
     def _side(self) -> Side:
+        if not self.is_measured:
+            raise NotComparable(
+                N_(
+                    "Version %(number)d has not been measured here: there were no pictures. So it cannot be compared "
+                    "with another on the same ones."
+                ),
+                number=self.number,
+            )
         if not self.predictions_sha256:
             raise NotComparable(
                 N_("Version %(number)d is of an earlier release and keeps no answers. Train again with its settings."),

@@ -20,6 +20,7 @@ from training.disk import check_room
 from training.environment import environment_of
 from training.errors import BrokenArtifact, TooFewPictures, TrialPruned
 from training.library.deleted_pictures import without_deleted
+from training.library.digits import take_digits, takes_its_digits
 from training.library.manifests import manifest_of_run
 from training.messages import N_, UserFacingError
 from training.models import ModelVersion, TrainingRun
@@ -129,10 +130,28 @@ def train_run(run: TrainingRun) -> ModelVersion:
     Raises: UserFacingError with the sentence for the run's page.
     """
     report = RowReport(run)
+    if run.imagenet_classes:
+        return keep(run, sorted(run.imagenet_classes), _know(run, report))
+    if takes_its_digits(run):
+        report.part("preparing")
+        take_digits(run.recognizer)
     manifest = prepared(run, report)
-    version = _keep(run, manifest, _train(run, manifest, report))
+    version = keep(run, manifest.class_names, _train(run, manifest, report))
     run.forget_checkpoints()
     return version
+
+
+def _know(run: TrainingRun, report: RowReport) -> Artifact:
+    """A network that knows the run's classes of ImageNet."""
+    from training.trainer.imagenet_version import make_imagenet_version  # TensorFlow takes seconds
+
+    return make_imagenet_version(
+        run.imagenet_classes,
+        run.training_config,
+        report,
+        folder=storage.working_folder(run.work_name),
+        recognizer=run.recognizer.slug,
+    )
 
 
 def prepared(run: TrainingRun, report: RowReport) -> Manifest:
@@ -238,14 +257,21 @@ def _counts(manifest: Manifest) -> dict[str, object]:
     }
 
 
-def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVersion:
-    """Files first, then the row: a version that has a row has its files."""
+def keep(run: TrainingRun, class_names: list[str], artifact: Artifact) -> ModelVersion:
+    """End a held run with its version. Files first, then the row: a version that has a row has its files.
+
+    Args:
+        artifact: its files are moved into the store.
+    Raises: LeaseLost.
+    """
+    evaluation = artifact.evaluation
     folder = f"versions/{run.recognizer_id}/{run.pk}-{run.lease}"
     h5_bytes = artifact.h5.path.stat().st_size
     for path in (artifact.h5.path, *artifact.serving_model.paths):
         storage.keep(path, f"{folder}/{path.name}")
-    predictions = predictions_to_bytes(artifact.predictions)
-    storage.keep_bytes(predictions, f"{folder}/{PREDICTIONS_NAME}")
+    predictions = predictions_to_bytes(artifact.predictions) if artifact.predictions else b""
+    if predictions:
+        storage.keep_bytes(predictions, f"{folder}/{PREDICTIONS_NAME}")
     version = ModelVersion(
         recognizer=run.recognizer,
         run=run,
@@ -254,13 +280,13 @@ def _keep(run: TrainingRun, manifest: Manifest, artifact: Artifact) -> ModelVers
         h5_bytes=h5_bytes,
         serving_model_sha256=artifact.serving_model.sha256,
         serving_model_difference=artifact.serving_model.max_difference,
-        class_names=manifest.class_names,
+        class_names=class_names,
         image_size=run.training_config.image_size,
         num_weights=artifact.num_weights,
-        test_accuracy=artifact.evaluation.accuracy,
+        test_accuracy=evaluation.accuracy if evaluation else None,
         temperature=artifact.temperature,
-        evaluation=artifact.evaluation.to_dict(),
-        predictions_sha256=hashlib.sha256(predictions).hexdigest(),
+        evaluation=evaluation.to_dict() if evaluation else {},
+        predictions_sha256=hashlib.sha256(predictions).hexdigest() if predictions else "",
     )
     if run.publish_when_done:
         version.trouble_sentence = _what_speaks_against(version)

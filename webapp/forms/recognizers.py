@@ -27,6 +27,13 @@ class NameField(forms.CharField):
 BOTH_NAMES = {"name_en": NameField, "name_zh": NameField}
 
 
+# Django's own speak of underscores and of a "Recognizer"
+SLUG_ERRORS = {
+    "invalid": _("Use lower-case letters, digits and hyphens."),
+    "unique": _("Another recognizer has this address. Choose another."),
+}
+
+
 class RecognizerForm(EditingForm):
     class Meta:
         model = Recognizer
@@ -38,12 +45,7 @@ class RecognizerForm(EditingForm):
             "is_mirror_safe": forms.NullBooleanSelect,
             **dict.fromkeys(SHARES, forms.NumberInput({"min": 0.05, "max": 0.3, "step": "any"})),
         }
-        error_messages = {  # Django's own speak of underscores and of a "Recognizer"
-            "slug": {
-                "invalid": _("Use lower-case letters, digits and hyphens."),
-                "unique": _("Another recognizer has this address. Choose another."),
-            }
-        }
+        error_messages = {"slug": SLUG_ERRORS}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,10 +64,14 @@ class RecognizerForm(EditingForm):
         return getattr(self.instance, name) if given is None else given
 
     def clean_slug(self) -> str:
-        slug: str = self.cleaned_data["slug"]
-        if slug in TAKEN_ADDRESSES:
-            raise forms.ValidationError(_("This address is taken by the site itself. Choose another."))
-        return slug
+        return check_slug(self.cleaned_data["slug"])
+
+
+def check_slug(slug: str) -> str:
+    """Raises: ValidationError if a page of the dashboard has the address."""
+    if slug in TAKEN_ADDRESSES:
+        raise forms.ValidationError(_("This address is taken by the site itself. Choose another."))
+    return slug
 
 
 class DeletionForm(WithLooks, forms.Form):

@@ -22,7 +22,7 @@ def next_step(recognizer: Recognizer, newest: ModelVersion | None) -> NextStep:
     if recognizer.runs.unfinished().exists():
         return NextStep.WATCH
     active = recognizer.versions.active()
-    is_better = newest and (active is None or newest.test_accuracy > active.test_accuracy)
+    is_better = newest and newest.is_better_than(active)
     if newest and is_better and not newest.trouble_sentence and not newest.activations.exists():
         return NextStep.PUBLISH
     if active:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from training.evaluation.calibration import Calibration
 from training.evaluation.metrics import ClassCurves, ClassMetrics, Evaluation
 from training.evaluation.robustness import Corrupted
-from training.models import Epoch, LabelNames, Picture, Recognizer
+from training.models import Epoch, LabelNames, ModelVersion, Picture, Recognizer
 from webapp.presenters.charts import STYLES, Axis, Chart
 from webapp.presenters.confusion import Row, confusion_rows
 from webapp.presenters.shares import of_all
@@ -88,6 +89,15 @@ def figures_of(evaluation: Evaluation, names: LabelNames) -> Figures:
         _reliability(evaluation.calibration),
         [_corrupted_row(each) for each in robustness.corrupted] if robustness else [],
     )
+
+
+def figures_json(version: ModelVersion) -> dict[str, Any]:
+    """As the API and the download give them. What has not been measured says so, and has no accuracy instead of 0."""
+    figures = version.figures.to_json()
+    if version.is_measured:
+        return figures
+    detail = _("Version %(number)d has not been measured here: there were no pictures.") % {"number": version.number}
+    return {**figures, "accuracy": None, "detail": detail}
 
 
 def worst_errors(recognizer: Recognizer, evaluation: Evaluation, names: LabelNames) -> list[Error]:

@@ -8,7 +8,7 @@ from django import template
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from training.models import TrainingRun
+from training.models import ModelVersion, TrainingRun
 from webapp.presenters.durations import clock, duration
 from webapp.presenters.setting_names import NETWORKS, in_words
 from webapp.presenters.shares import whole_percent
@@ -24,6 +24,13 @@ register.filter(whole_percent)
 def percent(share: float) -> str:
     """0.974 -> 97.4 %; rounded first, because number_format only cuts off."""
     return f"{number_format(round(100 * share, 1), decimal_pos=1)}\N{NO-BREAK SPACE}%"
+
+
+@register.filter
+def accuracy(version: ModelVersion) -> str:
+    """Of a version on pictures that it never saw, or that there were none."""
+    share = version.test_accuracy
+    return _("not measured") if share is None else percent(share)
 
 
 @register.filter

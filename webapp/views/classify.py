@@ -14,10 +14,11 @@ from classifier.answer import KEPT_SCORES, Answer
 from classifier.models import Prediction
 from training.limits import MAX_UPLOAD_BYTES
 from training.messages import UserFacingError
-from training.models import Recognizer
+from training.models import LabelNames, Recognizer
 from webapp.answering import answer_upload, is_oversized, status_of, with_retry
 from webapp.errors import TooLarge
 from webapp.operations.prometheus import count_refusal
+from webapp.presenters.many_labels import Known
 from webapp.rates import counted
 
 MOST_ALTERNATIVES = 3  # named beside the answer
@@ -72,12 +73,16 @@ def _page(
     error: UserFacingError | None = None,
 ) -> HttpResponse:
     """The whole page, or for htmx only the answer in it."""
-    template = "classify/_answer.html" if "HX-Request" in request.headers else "classify/recognizer.html"
+    is_part = "HX-Request" in request.headers
+    template = "classify/_answer.html" if is_part else "classify/recognizer.html"
+    version = answer.version if answer else recognizer.versions.active()
+    names = recognizer.label_names() if version else LabelNames()
     context = {
         "recognizer": recognizer,
-        "bars": _bars(recognizer, answer) if answer else [],
-        "could_also_be": _named(recognizer, answer.could_also_be[:MOST_ALTERNATIVES]) if answer else "",
-        "version": answer.version if answer else recognizer.versions.active(),
+        "bars": _bars(answer, names) if answer else [],
+        "could_also_be": _named(answer.could_also_be[:MOST_ALTERNATIVES], names) if answer else "",
+        "version": version,
+        "knows": None if is_part else Known.of(version, names),
         "error": error,
         "max_bytes": MAX_UPLOAD_BYTES,
         "too_large": TooLarge(),
@@ -85,11 +90,9 @@ def _page(
     return with_retry(render(request, template, context, status=status_of(error) if error else 200))
 
 
-def _named(recognizer: Recognizer, labels: list[str]) -> str:
-    names = recognizer.label_names() if labels else {}
+def _named(labels: list[str], names: LabelNames) -> str:
     return pgettext("list", ", ").join(names[label] for label in labels)
 
 
-def _bars(recognizer: Recognizer, answer: Answer) -> list[Bar]:
-    names = recognizer.label_names()
+def _bars(answer: Answer, names: LabelNames) -> list[Bar]:
     return [Bar(names[score.label], score.probability) for score in answer.scores[:KEPT_SCORES]]

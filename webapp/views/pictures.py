@@ -31,6 +31,7 @@ from webapp.front.body_limits import ARCHIVE
 from webapp.guards import StaffRequest, staff_required
 from webapp.headers import kept_privately
 from webapp.opened import Meanwhile, Opened
+from webapp.presenters.many_labels import with_pictures
 from webapp.presenters.next_step import is_trainable
 from webapp.rates import counted
 
@@ -147,7 +148,7 @@ def browse(request: HttpRequest, slug: str) -> HttpResponse:
     pictures = (chosen or recognizer).pictures.select_related("label")
     context = {
         "recognizer": recognizer,
-        "labels": labels,
+        "labels": with_pictures(labels),
         "chosen": chosen,
         "num_pictures": sum(each.num_pictures for each in labels),
         "page": Paginator(pictures, PICTURES_A_PAGE).get_page(request.GET.get("page")),

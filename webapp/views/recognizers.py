@@ -15,12 +15,14 @@ from training import storage
 from training.errors import StillInUse
 from training.models import Label, ModelVersion, Recognizer, TrainingRun
 from training.models.versions import version_before
+from training.runs.everyday import classes_known, has_everyday
 from webapp.first_password import has_first_password
 from webapp.forms.pictures import upload_forms
 from webapp.forms.recognizers import DeletionForm, LabelForm, LabelNamesForm, RecognizerForm
 from webapp.forms.versions import RollBackForm
 from webapp.guards import StaffRequest, staff_required
 from webapp.opened import get_opened_or_404
+from webapp.presenters.many_labels import Shown
 from webapp.presenters.next_step import next_step
 from webapp.presenters.room import room_sentence
 
@@ -69,7 +71,8 @@ def edit(request: StaffRequest, slug: str) -> HttpResponse:
 
 
 def _form_page(request: HttpRequest, form: RecognizerForm, recognizer: Recognizer | None = None) -> HttpResponse:
-    context = {"form": form, "recognizer": recognizer}
+    is_new = recognizer is None
+    context = {"form": form, "recognizer": recognizer, "can_add_everyday": is_new and not has_everyday()}
     return render(request, "recognizers/form.html", context, status=_status_of_edit(form))
 
 
@@ -88,6 +91,8 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "recognizer": recognizer,
         "labels": labels,
+        "shown_labels": Shown.of(labels),
+        "can_keep": bool(classes_known(recognizer)),
         "num_pictures": sum(each.num_pictures for each in labels),
         "most": max((each.num_pictures for each in labels), default=0),
         "imports": recognizer.imports.defer("report").select_related("started_by")[:SHOWN],

@@ -17,6 +17,7 @@ from training.results.review_result import ReviewResult
 from webapp.forms.looks import sentences
 from webapp.forms.review import JudgementForm
 from webapp.guards import StaffRequest, staff_required
+from webapp.presenters.many_labels import with_pictures
 from webapp.presenters.picture_review import flawed_of, groups_of, is_uneven, label_errors_of, sizes_of
 from webapp.views.pictures import asked_again, overtaken
 
@@ -39,8 +40,8 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
         "job": job,
         "done": done,
         "result": result,
-        "labels": [each.label for each in sizes],
-        "sizes": sizes,
+        "labels": [each.label for each in with_pictures(sizes)],
+        "sizes": with_pictures(sizes),
         "most": max((each.num_pictures for each in sizes), default=0),
         "num_pictures": sum(each.num_pictures for each in sizes),
         "is_uneven": is_uneven(sizes),

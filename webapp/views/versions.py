@@ -18,7 +18,7 @@ from webapp.guards import StaffRequest, staff_required
 from webapp.presenters.inside import latest_filters
 from webapp.presenters.reports import report_on
 from webapp.presenters.setting_names import said
-from webapp.presenters.version_figures import figures_of, worst_errors
+from webapp.presenters.version_figures import figures_json, figures_of, worst_errors
 from webapp.presenters.version_words import beside, mostly_errs, right_on, what_would_help
 
 MOST_ERRORS = 12  # shown of those the evaluation keeps
@@ -139,9 +139,7 @@ def report(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def evaluation(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
     of_whom = {"recognizer": slug, "version": number, "h5_sha256": version.h5_sha256, "config": version.run.config}
-    answer = JsonResponse(
-        {**of_whom, **version.figures.to_json()}, json_dumps_params={"ensure_ascii": False, "indent": 1}
-    )
+    answer = JsonResponse({**of_whom, **figures_json(version)}, json_dumps_params={"ensure_ascii": False, "indent": 1})
     answer["Content-Disposition"] = f'attachment; filename="{slug}-version-{number}.json"'
     return answer
 

@@ -20,6 +20,8 @@ from training.evaluation.metrics import Evaluation, evaluation_of
 from training.messages import UserFacingError
 from training.models import Recognizer
 
+MANY = 30  # classes, from which on the table has only those that occur
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -101,15 +103,23 @@ class Command(BaseCommand):
             coverage, size = figures.sets
             self.stdout.write(f"sets at 90 % hold the true class of {coverage:.1%}; {size:.2f} classes on average")
         self.stdout.write("")
-        width = max(len(each.name) for each in evaluation.classes)
+        shown = _that_occur(evaluation) if len(evaluation.classes) > MANY else range(len(evaluation.classes))
+        width = max(len(evaluation.classes[i].name) for i in shown)
         self.stdout.write(f"{'class':{width}}  precision  recall      f1  pictures")
-        for each in evaluation.classes:
+        for each in (evaluation.classes[i] for i in shown):
             self.stdout.write(
                 f"{each.name:{width}}  {each.precision:9.3f}  {each.recall:6.3f}  {each.f1:6.3f}  {each.support:8d}"
             )
         self.stdout.write("\nconfusion: a row is what it is, a column what was answered")
-        for each, counts in zip(evaluation.classes, evaluation.confusion, strict=True):
-            self.stdout.write(f"{each.name:{width}}  " + "".join(f"{count:6d}" for count in counts))
+        for i in shown:
+            counts = "".join(f"{evaluation.confusion[i][j]:6d}" for j in shown)
+            self.stdout.write(f"{evaluation.classes[i].name:{width}}  {counts}")
+
+
+def _that_occur(evaluation: Evaluation) -> list[int]:
+    """Indices of the classes that a picture shows or was answered with."""
+    counts = np.array(evaluation.confusion)
+    return [int(i) for i in np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))]
 
 
 def _labelled_files(folder: Path, class_names: list[str]) -> Iterator[tuple[int, Path]]:

@@ -41,12 +41,12 @@ def stand_in(run, manifest, report):
     report.epoch(SimpleNamespace(number=1, val_accuracy=1 - run.training_config.dropout, **figures))
     report.stage("evaluating")
 training_run._train = stand_in
-training_run.prepared = lambda run, report: None
-def keep(run, manifest, artifact):
+training_run.prepared = lambda run, report: SimpleNamespace(class_names=[])
+def keep(run, class_names, artifact):
     run.succeed(ModelVersion(recognizer=run.recognizer, run=run, folder="f", h5_sha256="0", h5_bytes=1,
         serving_model_sha256="0", serving_model_difference=0,
-        class_names=[], image_size=8, num_weights=1, test_accuracy=0.25, evaluation={}))
-training_run._keep = keep
+        class_names=class_names, image_size=8, num_weights=1, test_accuracy=0.25, evaluation={}))
+training_run.keep = keep
 sys.exit(trainer_process.main(sys.argv[1], *map(int, sys.argv[2:])))
 """
 

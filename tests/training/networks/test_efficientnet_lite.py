@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
 from training.config.choices import LITES
 from training.config.pretrained_weights import PACKAGED, PackagedWeights
+from training.data.drawn_pictures import clock
 from training.errors import WeightsNotFound
 
 pytestmark = pytest.mark.keras
@@ -16,25 +16,6 @@ pytestmark = pytest.mark.keras
 CLOCKS = {409, 892}  # analogue and wall clock among ImageNet's classes
 # Of the whole network with its 1,000 classes, as its authors count them (in millions)
 MILLIONS_OF_WEIGHTS = {"efficientnetlite0": 4.7, "efficientnetlite1": 5.4, "efficientnetlite2": 6.1}
-
-
-def clock(side: int) -> np.ndarray:
-    """A clock on a wall, as anybody would draw one."""
-    picture = Image.new("RGB", (512, 512), (206, 196, 180))
-    draw = ImageDraw.Draw(picture)
-    draw.ellipse([51, 51, 461, 461], fill=(40, 30, 25))
-    draw.ellipse([72, 72, 440, 440], fill=(250, 250, 245))
-    for minute in range(60):
-        hand(draw, minute / 60, 148 if minute % 5 == 0 else 169, 177, width=7 if minute % 5 == 0 else 2)
-    hand(draw, 10.15 / 12, 0, 92, width=12)
-    hand(draw, 9 / 60, 0, 138, width=8)
-    draw.ellipse([246, 246, 266, 266], fill="black")
-    return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC), np.float32)
-
-
-def hand(draw: ImageDraw.ImageDraw, turn: float, begin: float, end: float, width: int) -> None:
-    across, up = math.sin(2 * math.pi * turn), math.cos(2 * math.pi * turn)
-    draw.line([256 + begin * across, 256 - begin * up, 256 + end * across, 256 - end * up], fill="black", width=width)
 
 
 @pytest.mark.parametrize("name", LITES)
