@@ -44,7 +44,8 @@ ALONE = ("efficientnetlite0", "efficientnetlite2", "mobilenetv2")  # those that 
 FROM_SCRATCH = "cnn"
 # With fewer pictures of a class to learn from, fine-tuning brings nothing, and two networks side by side the most:
 # of 20 a class of garbage and eye grounds 0.798 and 0.720 after fine-tuning Lite0, 0.795 and 0.723 before.
-FEW_OF_A_CLASS = 40
+FEW_OF_A_CLASS = 40  # on the average
+ENOUGH = 1000  # pictures, of however many classes
 GAIN_OF_A_PAIR = 0.005  # of the accuracy, that it must bring for taking twice as long
 # Pictures that the quick preset has time for, by what each of them takes
 QUICK_PICTURES = {"efficientnetlite0": math.inf, "mobilenetv2": math.inf, "efficientnetlite2": 1300}
@@ -121,7 +122,7 @@ def select_network(
     start_afresh(config.seed)
     device = prepare_device(config.precision)
     kept = {"seed": config.seed, "precision": config.precision}
-    is_tuned = preset != QUICK and _smallest_class(manifest) >= FEW_OF_A_CLASS
+    is_tuned = preset != QUICK and not has_few(manifest)
 
     def settings(name: str) -> TrainingConfig:
         of_preset = preset if is_tuned or name == FROM_SCRATCH else QUICK
@@ -156,10 +157,9 @@ def names_to_try(manifest: Manifest, preset: str) -> list[str]:
     return [*alone, *pairs, *([FROM_SCRATCH] if is_enough or not alone else [])]
 
 
-def _smallest_class(manifest: Manifest) -> int:
-    """Training pictures of the class that has the fewest."""
-    counts = np.bincount(manifest.labels()[manifest.positions("train")], minlength=len(manifest.class_names))
-    return int(counts.min())
+def has_few(manifest: Manifest) -> bool:
+    """Whether there are too few pictures to learn from for fine-tuning to bring anything."""
+    return manifest.count("train") < min(FEW_OF_A_CLASS * len(manifest.class_names), ENOUGH)
 
 
 class Trials:
@@ -203,7 +203,7 @@ class Trials:
         return max((name for name in known if not (is_tuned and name in PAIRS)), key=worth)
 
     def choose(self, name: str) -> None:
-        self._tell(replace(self.candidates[name], is_chosen=True))
+        self._tell(replace(self.candidates.get(name, Candidate(name)), is_chosen=True))
         self.watch(list(self.candidates.values()))
 
     def reason(self, name: str) -> Sentence:
@@ -214,9 +214,11 @@ class Trials:
             if each.accuracy is not None and each.network != name
         ]
         accuracy = self.candidates[name].accuracy
+        if accuracy is None:
+            return {"template": N_("%(chosen)s was chosen: no other network is at hand."), "params": {"chosen": name}}
         params = {
             "chosen": name,
-            "percent": 100 * (accuracy or 0.0),
+            "percent": 100 * accuracy,
             "count": len(self.seen),
             "others": ", ".join(figures) or "–",
         }

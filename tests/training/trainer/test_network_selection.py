@@ -8,7 +8,7 @@ import pytest
 
 from tests.drawings import kept_drawings
 from training.config import TrainingConfig
-from training.data.manifest import Manifest, make_manifest
+from training.data.manifest import Entry, Manifest, make_manifest
 from training.errors import WeightsNotFound
 from training.messages import N_, say
 from training.results.candidate import Candidate
@@ -69,6 +69,28 @@ def test_the_reason_names_what_each_network_came_to(pictures: Manifest, tmp_path
         "cnn was chosen: tried on 68 pictures, it got 97.0 % of those right that it had not learned from. "
         "The others, in %: efficientnetlite0 53.1, efficientnetlite2 60.0."
     )
+
+
+@pytest.mark.parametrize(
+    ("num_pictures", "num_classes", "has_few"), [(79, 2, True), (80, 2, False), (999, 43, True), (1000, 43, False)]
+)
+def test_fine_tuning_needs_pictures(num_pictures: int, num_classes: int, has_few: bool) -> None:
+    from training.trainer import network_selection
+
+    entries = [Entry(str(number), str(number), 0, "train") for number in range(num_pictures)]
+    names = [str(number) for number in range(num_classes)]
+
+    assert network_selection.has_few(Manifest("", names, entries)) == has_few
+
+
+def test_where_no_weights_are_there_a_network_from_scratch_is_taken_untried(pictures: Manifest, tmp_path: Path) -> None:
+    told = Told()
+    trials = trials_of(pictures, tmp_path, {"efficientnetlite0": None}, told)
+
+    trials.choose(trials.best(is_tuned=True))
+
+    assert say(trials.reason("cnn")) == "cnn was chosen: no other network is at hand."
+    assert told.states[-1]["cnn"].is_chosen
 
 
 @pytest.mark.parametrize(
