@@ -78,7 +78,7 @@ def test_a_training_goes_on_without_it_and_says_so_in_its_log(
 def test_a_training_that_has_too_few_left_says_that(
     run: TrainingRun, pictures: list[Picture], just_before: Callable[..., None]
 ) -> None:
-    just_before(training_run, "pixel_cache", lambda: [each.remove() for each in pictures[:4]])
+    just_before(training_run, "pixel_cache", lambda: [each.remove() for each in pictures[:5]])
 
     with pytest.raises(TooFewPictures):
         prepared(run, RowReport(run))
