@@ -23,7 +23,6 @@ def refuse_impossible(config: Settings) -> None:
     _refuse_empty_lists(config)
     _refuse_tuned_pairs(config)
     _refuse_too_many_head_epochs(config)
-    _refuse_too_many_final_epochs(config)
     _refuse_smoothed_squares(config)
     _refuse_normalization_of_one(config)
     _refuse_too_small_pictures(config)
@@ -87,24 +86,6 @@ def _refuse_too_many_head_epochs(config: Settings) -> None:
             name="head_epochs",
             head=config.head_epochs,
             epochs=config.epochs,
-        )
-
-
-def _refuse_too_many_final_epochs(config: Settings) -> None:
-    if config.learns_only_its_last_layer and config.linear_probe:
-        return  # nothing is learned in epochs
-    is_headed = config.is_fine_tuned and not config.learns_only_its_last_layer
-    before = (1 if config.linear_probe else config.head_epochs) if is_headed else 0
-    if config.final_epochs and before + config.final_epochs >= config.epochs:
-        raise WrongConfig(
-            N_(
-                "final_epochs is %(final)d of %(epochs)d epochs, which leaves none to choose the best of; make it at "
-                "most %(most)d."
-            ),
-            name="final_epochs",
-            final=config.final_epochs,
-            epochs=config.epochs,
-            most=max(0, config.epochs - before - 1),
         )
 
 

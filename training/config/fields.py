@@ -195,8 +195,8 @@ class Settings:
     final_epochs: int = setting(
         0,
         N_(
-            "How many of the epochs come last and learn from the pictures to choose by as well, once these have "
-            "chosen the best epoch before."
+            "How many epochs at the end learn from the pictures to choose by as well, once these have chosen; one "
+            "is always left before them."
         ),
         minimum=0,
         maximum=1000,

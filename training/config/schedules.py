@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,25 +41,26 @@ def phases(config: TrainingConfig, epochs: int | None = None) -> list[Phase]:
     Args:
         epochs: of the whole training; the config's own where none are given.
     """
-    epochs, final = epochs or config.epochs, config.final_epochs
+    epochs = epochs or config.epochs
     if config.begins_with_a_probe:
         probe = Phase(0, 1, 0.0, head_only=True, is_probe=True)
-        rest = (
-            []
-            if config.learns_only_its_last_layer
-            else [Phase(1, epochs, config.fine_tune_learning_rate, num_final=final)]
-        )
-        return [probe, *rest]
+        if config.learns_only_its_last_layer or epochs == 1:
+            return [probe]
+        return [probe, _last_phase(config, 1, epochs, config.fine_tune_learning_rate)]
     if config.learns_only_its_last_layer:
-        return [Phase(0, epochs, config.learning_rate, head_only=True, num_final=final)]
+        return [replace(_last_phase(config, 0, epochs, config.learning_rate), head_only=True)]
     if not config.is_fine_tuned:
-        return [Phase(0, epochs, config.learning_rate, num_final=final)]
+        return [_last_phase(config, 0, epochs, config.learning_rate)]
     head_epochs = min(config.head_epochs, epochs)
-    both = [
-        Phase(0, head_epochs, config.learning_rate, head_only=True, num_final=max(0, final + head_epochs - epochs)),
-        Phase(head_epochs, epochs, config.fine_tune_learning_rate, num_final=final),
-    ]
-    return [phase for phase in both if phase.first < phase.last]
+    head = Phase(0, head_epochs, config.learning_rate, head_only=True)
+    if head_epochs == epochs:
+        return [head]
+    return [*([head] if head_epochs else []), _last_phase(config, head_epochs, epochs, config.fine_tune_learning_rate)]
+
+
+def _last_phase(config: TrainingConfig, first: int, last: int, rate: float) -> Phase:
+    """With as many final epochs as are wanted, and as leave one to choose by."""
+    return Phase(first, last, rate, num_final=min(config.final_epochs, last - first - 1))
 
 
 def rates(

@@ -136,9 +136,7 @@ class SearchForm(WithLooks, forms.Form):
     def base(self) -> TrainingConfig:
         """What every trial begins from, as long as the form says. Raises: WrongConfig."""
         epochs = self.cleaned_data["epochs_of_each"]
-        head_epochs = min(self.start.head_epochs, epochs)
-        final_epochs = max(0, min(self.start.final_epochs, epochs - max(1, head_epochs) - 1))
-        return self.start.changed({"epochs": epochs, "head_epochs": head_epochs, "final_epochs": final_epochs})
+        return self.start.changed({"epochs": epochs, "head_epochs": min(self.start.head_epochs, epochs)})
 
     def request(self) -> SearchRequest:
         budget = self.cleaned_data["max_runs"], self.cleaned_data["max_minutes"]

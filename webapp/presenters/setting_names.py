@@ -20,7 +20,7 @@ SETTINGS = {
     "image_size": _("Image size"),
     "epochs": _("Epochs"),
     "head_epochs": _("Epochs of the last layer alone"),
-    "final_epochs": _("Epochs on all pictures but those it never sees"),
+    "final_epochs": _("Learning from all pictures, at the end"),
     "linear_probe": _("Last layer found at once"),
     "batch_size": _("Batch size"),
     "learning_rate": _("Learning rate"),

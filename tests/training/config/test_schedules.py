@@ -81,3 +81,18 @@ def test_final_epochs_take_more_steps_of_the_same_schedule(schedule: str) -> Non
 def test_without_final_epochs_no_other_pictures_join() -> None:
     for phase in phases(config("mobilenetv2", head_epochs=4)):
         assert phase.joined == phase.last
+
+
+@pytest.mark.parametrize(
+    ("network", "chosen", "final"),
+    [
+        ("cnn", {"epochs": 4, "final_epochs": 9}, 3),
+        ("cnn", {"epochs": 1, "final_epochs": 9}, 0),
+        ("mobilenetv2", {"epochs": 9, "head_epochs": 5, "final_epochs": 4}, 3),
+        ("mobilenetv2", {"epochs": 9, "head_epochs": 9, "final_epochs": 4}, 0),
+        ("mobilenetv2", {"epochs": 2, "linear_probe": True, "final_epochs": 4}, 0),
+        ("mobilenetv2", {"epochs": 1, "linear_probe": True, "final_epochs": 4}, 0),
+    ],
+)
+def test_one_epoch_is_always_left_to_choose_by(network: str, chosen: dict[str, int], final: int) -> None:
+    assert phases(config(network, **chosen))[-1].num_final == final

@@ -75,9 +75,6 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     ("network", "chosen", "setting", "reason"),
     [
         ("mobilenetv2", {"epochs": 2, "head_epochs": 3}, "head_epochs", "only 2 epochs"),
-        ("cnn", {"epochs": 4, "final_epochs": 4}, "final_epochs", "at most 3"),
-        ("mobilenetv2", {"epochs": 9, "head_epochs": 5, "final_epochs": 4}, "final_epochs", "at most 3"),
-        ("mobilenetv2", {"epochs": 5, "linear_probe": True, "final_epochs": 4}, "final_epochs", "at most 3"),
         ("efficientnetlite0and2", {"fine_tune": "upper"}, "fine_tune", "only the last layer learns"),
         ("mobilenetv2", {"image_size": 24}, "image_size", "needs at least 32"),
         ("inceptionv3", {"image_size": 64}, "image_size", "needs at least 75"),
