@@ -54,6 +54,8 @@ QUICK_PICTURES_OF_A_PAIR = 800
 FINE_TUNING_SECONDS = {BALANCED: 200.0, THOROUGH: 900.0}
 FINE_TUNING_COSTS = 4.0
 FEWEST_EPOCHS = 5  # of fine-tuning, its linear probe the first
+# Of the accuracy: where a pretrained network reaches it, the quick preset has no time for the one from scratch
+GOOD_ENOUGH = 0.8
 SCRATCH_PICTURES = 100  # with fewer, nothing is learned from scratch that is worth trying
 FROM_SCRATCH_SECONDS = 30.0  # of learning; reading and tracing come on top
 FROM_SCRATCH_EPOCHS = 12  # at most
@@ -130,7 +132,7 @@ def select_network(
 
     trials = Trials(subset(manifest, MOST_PICTURES), cache_folder, watch)
     with distribution_scope(device, 1):
-        trials.try_all(names_to_try(manifest, preset), settings)
+        trials.try_all(names_to_try(manifest, preset), settings, GOOD_ENOUGH if preset == QUICK else math.inf)
         name = trials.best(is_tuned=is_tuned)
         chosen = settings(name)
         if chosen.is_fine_tuned and not chosen.learns_only_its_last_layer:
@@ -174,10 +176,16 @@ class Trials:
         self.candidates: dict[str, Candidate] = {}
         self.told = -math.inf
 
-    def try_all(self, names: list[str], config_of: Callable[[str], TrainingConfig]) -> None:
+    def try_all(
+        self, names: list[str], config_of: Callable[[str], TrainingConfig], good_enough: float = math.inf
+    ) -> None:
+        """One after the other; the one from scratch only where none before it was good enough."""
         self.configs = {name: config_of(name) for name in names}
         self.candidates = {name: Candidate(name) for name in names}
         for name in names:
+            if name == FROM_SCRATCH and max(self._accuracies().values(), default=0.0) >= good_enough:
+                self._tell(Candidate(name, "left_out"))
+                continue
             self._advance(name, 0.0, math.nan)
             try:
                 accuracy = self._accuracy_of(name)
@@ -193,7 +201,7 @@ class Trials:
 
         At a draw with the one from scratch it is the pretrained one, which fine-tuning is still to improve.
         """
-        known = {name: each.accuracy for name, each in self.candidates.items() if each.accuracy is not None}
+        known = self._accuracies()
         if not known:
             return FROM_SCRATCH
 
@@ -201,6 +209,10 @@ class Trials:
             return known[name] - (GAIN_OF_A_PAIR if name in PAIRS else 0.0)
 
         return max((name for name in known if not (is_tuned and name in PAIRS)), key=worth)
+
+    def _accuracies(self) -> dict[str, float]:
+        """What each has come to that has been tried."""
+        return {name: each.accuracy for name, each in self.candidates.items() if each.accuracy is not None}
 
     def choose(self, name: str) -> None:
         self._tell(replace(self.candidates.get(name, Candidate(name)), is_chosen=True))

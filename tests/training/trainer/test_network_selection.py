@@ -117,6 +117,20 @@ def test_what_is_at_hand_is_tried_as_far_as_the_time_goes(
     assert names_to_try(Counted(), preset) == tried  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("good_enough", "state"), [(0.8, "left_out"), (0.9, "done"), (math.inf, "done")])
+def test_the_one_from_scratch_is_left_out_where_another_is_good_enough(
+    good_enough: float, state: str, pictures: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = trials_of(pictures, tmp_path, {})
+    monkeypatch.setattr(trials, "_accuracy_of", {"efficientnetlite0": 0.85, "cnn": 0.3}.__getitem__)
+    config = TrainingConfig.for_network("efficientnetlite0")
+
+    trials.try_all(["efficientnetlite0", "cnn"], lambda _: config, good_enough)
+
+    assert trials.candidates["cnn"].state == state
+    assert trials.best(is_tuned=False) == "efficientnetlite0"
+
+
 def test_each_candidate_is_tried_and_seen_to_be(
     pictures: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
