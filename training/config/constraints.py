@@ -70,7 +70,7 @@ def _refuse_empty_lists(config: Settings) -> None:
 
 
 def _refuse_tuned_pairs(config: Settings) -> None:
-    if config.network in PAIRS and config.is_fine_tuned and not config.learns_only_its_last_layer:
+    if config.network in PAIRS and config.tunes_its_backbone:
         raise WrongConfig(
             N_("fine_tune is “%(value)s”, but of two networks side by side only the last layer learns; make it none."),
             name="fine_tune",
@@ -79,7 +79,7 @@ def _refuse_tuned_pairs(config: Settings) -> None:
 
 
 def _refuse_too_many_head_epochs(config: Settings) -> None:
-    is_tuned_after_its_head = config.is_fine_tuned and not config.learns_only_its_last_layer and not config.linear_probe
+    is_tuned_after_its_head = config.tunes_its_backbone and not config.linear_probe
     if is_tuned_after_its_head and config.head_epochs > config.epochs:
         raise WrongConfig(
             N_("head_epochs is %(head)d but there are only %(epochs)d epochs; make it at most that."),

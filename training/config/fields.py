@@ -319,6 +319,16 @@ class Settings:
         return self.is_fine_tuned and self.linear_probe
 
     @property
+    def tunes_its_backbone(self) -> bool:
+        """The pretrained part learns too, or some of it."""
+        return self.is_fine_tuned and self.fine_tune != "none"
+
+    @property
+    def is_found_at_once(self) -> bool:
+        """A linear probe is all of it: nothing is learned step by step, and no epoch is to be chosen."""
+        return self.begins_with_a_probe and self.learns_only_its_last_layer
+
+    @property
     def learns_only_its_last_layer(self) -> bool:
         """The pretrained part stays as it is from the first epoch to the last."""
         return self.is_fine_tuned and self.fine_tune == "none"

@@ -58,6 +58,10 @@ class Manifest:
         """Class index of every entry, shape (len(entries),)."""
         return np.array([each.label for each in self.entries], dtype=np.int32)
 
+    def groups(self) -> NDArray[np.str_]:
+        """What near-duplicates of each entry share, shape (len(entries),); a picture alone has a name of its own."""
+        return np.array([each.group or each.sha256 for each in self.entries])
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
 

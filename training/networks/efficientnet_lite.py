@@ -35,13 +35,12 @@ class Size:
 
     width: float  # times the filters
     depth: float  # times the blocks of a stage
-    image_size: int  # that it was trained at
 
 
 SIZES = {
-    "efficientnetlite0": Size(width=1.0, depth=1.0, image_size=224),
-    "efficientnetlite1": Size(width=1.0, depth=1.1, image_size=240),
-    "efficientnetlite2": Size(width=1.1, depth=1.2, image_size=260),
+    "efficientnetlite0": Size(width=1.0, depth=1.0),
+    "efficientnetlite1": Size(width=1.0, depth=1.1),
+    "efficientnetlite2": Size(width=1.1, depth=1.2),
 }
 
 

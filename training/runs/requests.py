@@ -22,6 +22,11 @@ from training.models import Recognizer
 STAND_IN = "efficientnetlite0"  # in the config of a run whose network is still to be chosen
 KEPT_BY_SELECTION = ("seed", "precision")  # network selection settles all other settings itself
 
+NONE_TO_CHOOSE_BY = N_(
+    "There are too few pictures to choose the best epoch by. Add pictures, or let the network be chosen: "
+    "it is one then that needs none."
+)
+
 
 @dataclass(frozen=True)
 class RunRequest:

@@ -25,7 +25,7 @@ from training.library.manifests import manifest_of_run
 from training.messages import N_, UserFacingError
 from training.models import ModelVersion, TrainingRun
 from training.outages import outlasting
-from training.runs.requests import usual_pictures
+from training.runs.requests import NONE_TO_CHOOSE_BY, usual_pictures
 from training.runs.search import Trial, begin_trial
 
 if TYPE_CHECKING:
@@ -176,14 +176,8 @@ def _prepare(run: TrainingRun, report: RowReport) -> Manifest:
 
 def _check_suits(manifest: Manifest, config: TrainingConfig) -> None:
     """Raises: TooFewPictures where none is there to choose the best epoch by, and the config learns in epochs."""
-    is_found_at_once = config.begins_with_a_probe and config.learns_only_its_last_layer
-    if not manifest.count("validation") and not is_found_at_once:
-        raise TooFewPictures(
-            N_(
-                "There are too few pictures to choose the best epoch by. Add pictures, or let the network be chosen: "
-                "it is one then that needs none."
-            )
-        )
+    if not manifest.count("validation") and not config.is_found_at_once:
+        raise TooFewPictures(NONE_TO_CHOOSE_BY)
 
 
 def settle_network(run: TrainingRun, manifest: Manifest) -> None:

@@ -47,7 +47,7 @@ def find_probe(features: Features, labels: NDArray[np.int32], groups: NDArray[An
         labels: (n,) of at least two classes.
         groups: (n,) names; pictures of one name are near-duplicates.
     """
-    length = float(np.sqrt((features**2).sum(axis=1).mean())) or 1.0
+    length = mean_length(features)
     scaled = features / length
     folds = grouped_folds(labels, groups)
     tried = {strength: _held_out(scaled, labels, num_classes, strength, folds) for strength in STRENGTHS}
@@ -59,6 +59,11 @@ def find_probe(features: Features, labels: NDArray[np.int32], groups: NDArray[An
     return LinearProbe(
         (kernel * (colder / length)).astype(np.float32), (offsets * colder).astype(np.float32), sure[best]
     )
+
+
+def mean_length(features: Features) -> float:
+    """Root of the mean of the squared lengths; 1 where all are nothing."""
+    return float(np.sqrt((features**2).sum(axis=1).mean())) or 1.0
 
 
 def grouped_folds(labels: NDArray[np.int32], groups: NDArray[Any]) -> list[NDArray[np.intp]]:

@@ -33,10 +33,10 @@ from training.data.subsets import subset
 from training.errors import WeightsNotFound
 from training.messages import N_, Sentence
 from training.results.candidate import Candidate
-from training.trainer.backbone_features import frozen_in_openvino
+from training.trainer.backbone_features import Part, frozen_in_openvino
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import blocks, shuffled, stacked
-from training.trainer.linear_probe import find_probe
+from training.trainer.linear_probe import find_probe, mean_length
 from training.trainer.phases import PhaseSetup, start_afresh
 
 MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
@@ -135,7 +135,7 @@ def select_network(
         trials.try_all(names_to_try(manifest, preset), settings, GOOD_ENOUGH if preset == QUICK else math.inf)
         name = trials.best(is_tuned=is_tuned)
         chosen = settings(name)
-        if chosen.is_fine_tuned and not chosen.learns_only_its_last_layer:
+        if chosen.tunes_its_backbone:
             accuracies = trials.flipped(name)
             chosen = fine_tuned_as_far_as_fits(as_mirrors_allow(chosen, is_mirror_safe, accuracies), accuracies)
             an_epoch = trials.seconds[name] * FINE_TUNING_COSTS * manifest.count("train")
@@ -169,10 +169,12 @@ class Trials:
 
     def __init__(self, some: Manifest, folder: Path, watch: Watch) -> None:
         self.some, self.folder, self.watch = some, folder, watch
+        self.labels, self.groups, self.num_classes = some.labels(), some.groups(), len(some.class_names)
         self.seen = np.sort(np.concatenate([some.positions("train"), some.positions("validation")]))
         self.features: dict[str, NDArray[np.float32]] = {}  # (len(self.seen), width) by network
-        self.parts: dict[str, Any] = {}
+        self.parts: dict[str, Part] = {}
         self.seconds: dict[str, float] = {}  # that a picture takes, by network
+        self.configs: dict[str, TrainingConfig] = {}
         self.candidates: dict[str, Candidate] = {}
         self.told = -math.inf
 
@@ -242,8 +244,8 @@ class Trials:
 
     def flipped(self, name: str) -> FrozenAccuracies:
         """What a linear probe on the features of one network gets right of flipped pictures."""
-        train, validation, labels = self.some.positions("train"), self.some.positions("validation"), self._labels
-        probe = find_probe(self._features_at(name, train), labels[train], self._groups[train], self._num_classes)
+        train, validation, labels = self.some.positions("train"), self.some.positions("validation"), self.labels
+        probe = find_probe(self._features_at(name, train), labels[train], self.groups[train], self.num_classes)
         pixels = _pixels(self.some, validation, self.configs[name].image_size)
 
         def accuracy(features: NDArray[np.float32]) -> float:
@@ -262,17 +264,18 @@ class Trials:
             missing = [each for each in PAIRS[name] if each not in self.features]
             for each in missing:
                 self._compute(each, self.configs[name], name)
-            self.features[name] = np.concatenate([_of_length_one(self.features[each]) for each in PAIRS[name]], axis=1)
+            both = (self.features[each] for each in PAIRS[name])
+            self.features[name] = np.concatenate([each / mean_length(each) for each in both], axis=1)
         else:
             self._compute(name, self.configs[name], name)
-        labels, groups = self._labels[self.seen], self._groups[self.seen]
-        probe = find_probe(self.features[name], labels, groups, self._num_classes)
+        labels, groups = self.labels[self.seen], self.groups[self.seen]
+        probe = find_probe(self.features[name], labels, groups, self.num_classes)
         return float((probe.held_out.argmax(axis=1) == labels).mean())
 
     def _compute(self, network: str, config: TrainingConfig, shown_as: str) -> None:
         """The features of a network of its own."""
         frozen = config.changed({"network": network, "augmentation": (), "fine_tune": "none"})
-        built = networks.build(frozen, self._num_classes)
+        built = networks.build(frozen, self.num_classes)
         part = frozen_in_openvino(built, frozen, self.folder).features
         began, found = time.monotonic(), []
         for number, block in enumerate(blocks(self.seen, AT_A_TIME)):
@@ -297,23 +300,6 @@ class Trials:
         if is_new or time.monotonic() - self.told >= TELL_SECONDS:
             self.told = time.monotonic()
             self.watch(list(self.candidates.values()))
-
-    @property
-    def _labels(self) -> NDArray[np.int32]:
-        return self.some.labels()
-
-    @property
-    def _groups(self) -> NDArray[Any]:
-        return np.array([each.group or each.sha256 for each in self.some.entries])
-
-    @property
-    def _num_classes(self) -> int:
-        return len(self.some.class_names)
-
-
-def _of_length_one(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """On the average."""
-    return np.asarray(features / (np.sqrt((features**2).sum(axis=1).mean()) or 1.0))
 
 
 def as_mirrors_allow(
@@ -342,7 +328,7 @@ def no_longer_than(seconds: float, config: TrainingConfig, seconds_an_epoch: flo
 
 def fine_tuned_as_far_as_fits(config: TrainingConfig, accuracies: FrozenAccuracies) -> TrainingConfig:
     """A config that moves the weights the further, the less the pictures are like ImageNet's."""
-    if not config.is_fine_tuned or config.learns_only_its_last_layer or math.isnan(accuracies.upside_down):
+    if not config.tunes_its_backbone or math.isnan(accuracies.upside_down):
         return config
     return config.changed(UNLIKE_IMAGENET if accuracies.have_no_upright else LIKE_IMAGENET)
 

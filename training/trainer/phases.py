@@ -96,9 +96,8 @@ class PhaseSetup:
 
     def probe(self, positions: NDArray[np.intp]) -> LinearProbe:
         """Find the last layer from some pictures' features, and put it into the network."""
-        entries = [self.manifest.entries[position] for position in positions]
-        groups = np.array([each.group or each.sha256 for each in entries])
-        found = find_probe(self.features_of(positions), self.manifest.labels()[positions], groups, self.num_classes)
+        labels, groups = self.manifest.labels()[positions], self.manifest.groups()[positions]
+        found = find_probe(self.features_of(positions), labels, groups, self.num_classes)
         self.network.get_layer("probabilities").set_weights([found.kernel, found.offsets])
         return found
 

@@ -7,7 +7,7 @@ from django.utils.translation import ngettext, pgettext
 
 from training.config.choices import LITES
 from training.config.pretrained_weights import are_at_hand
-from training.runs.requests import RunRequest
+from training.runs.requests import NONE_TO_CHOOSE_BY, RunRequest
 from webapp.presenters.plans import SMALL_CLASS, Plan, SmallClass
 from webapp.presenters.setting_names import NETWORKS
 
@@ -50,13 +50,9 @@ def _on_class(each: SmallClass) -> str:
 
 def _on_choosing(plan: Plan, request: RunRequest) -> str:
     """That the run would fail for want of pictures to choose by; empty where it needs none."""
-    is_found_at_once = request.config.begins_with_a_probe and request.config.learns_only_its_last_layer
-    if plan.num_validation or request.is_network_open or is_found_at_once:
+    if plan.num_validation or request.is_network_open or request.config.is_found_at_once:
         return ""
-    return _(
-        "There are too few pictures to choose the best epoch by. Add pictures, or let the network be chosen: "
-        "it is one then that needs none."
-    )
+    return _(NONE_TO_CHOOSE_BY)
 
 
 def _on_download(request: RunRequest) -> str:

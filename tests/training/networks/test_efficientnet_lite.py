@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from training.config import TrainingConfig
 from training.config.choices import LITES
 from training.config.pretrained_weights import PACKAGED, PackagedWeights
 from training.data.drawn_pictures import clock
@@ -22,7 +23,7 @@ MILLIONS_OF_WEIGHTS = {"efficientnetlite0": 4.7, "efficientnetlite1": 5.4, "effi
 def test_it_knows_what_imagenet_taught_it(name: str) -> None:
     from training.networks import efficientnet_lite
 
-    side = efficientnet_lite.SIZES[name].image_size
+    side = TrainingConfig.for_network(name).image_size
     network = efficientnet_lite.efficientnet_lite(name, side, pretrained=True)
     kernel, offsets = efficientnet_lite.imagenet_head(name)
     prepared = (clock(side) - efficientnet_lite.MEAN) / efficientnet_lite.SCALE
