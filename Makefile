@@ -23,7 +23,7 @@ $(VENV)/.installed: requirements.txt
 	touch $@
 
 # Everyday things, which answers from the first minute; where it cannot be made here, a run makes it at the first start.
-$(VENV)/.everyday: $(VENV)/.installed training/library/everyday_classes.csv training/runs/prebuilt.py
+$(VENV)/.everyday: $(VENV)/.installed training/library/everyday_classes.csv training/runs/prebuilt.py training/trainer/imagenet_bodies.py
 	@echo "Preparing everyday things, once; this takes about a minute."
 	@said=$$($(BIN)/python -m training.runs.prebuilt 2>&1) || \
 		{ echo "$$said" | tail -n 1; echo "It was not prepared; the first start makes it in the background instead."; }

@@ -6,6 +6,7 @@ Kept with the row and in the H5, beside config, seed and the manifest's hash, so
 from __future__ import annotations
 
 import platform
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,7 @@ from training.hardware import num_cores
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "openvino")
 CHECKOUT = Path(__file__).parent.parent
+MADE_WHILE_INSTALLING = Path(sys.prefix) / "share" / "discern"  # by `training/runs/prebuilt.py`
 
 
 def environment_of(device: Device) -> dict[str, Any]:

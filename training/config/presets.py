@@ -37,7 +37,10 @@ _PRETRAINED: dict[str, dict[str, Any]] = {
     BALANCED: {**_FINE_TUNED, "image_size": 224, "epochs": 12},
     THOROUGH: {**_FINE_TUNED, "image_size": 240, "epochs": 24, "mixup": 0.2},
 }
-_SIDE_BY_SIDE: dict[str, Any] = {**_PROBED, "image_size": 240}  # a pair is never fine-tuned
+# A pair is never fine-tuned; it sees pictures as large as one alone, whose features serve both.
+_SIDE_BY_SIDE: dict[str, dict[str, Any]] = {
+    preset: {**_PROBED, "image_size": settings["image_size"]} for preset, settings in _PRETRAINED.items()
+}
 _FROM_SCRATCH: dict[str, dict[str, Any]] = {
     "mlp": {"learning_rate": 1e-3, "weight_averaging": 0.98},
     "lenet5": {"learning_rate": 4e-3, "augmentation_strength": 0.8, "weight_averaging": 0.98},
@@ -86,7 +89,7 @@ def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int
             N_("There is no network “%(name)s”. There are: %(known)s."), name=network, known=", ".join(NETWORKS)
         )
     if network in PAIRS:
-        return TrainingConfig.for_network(network, _SIDE_BY_SIDE)
+        return TrainingConfig.for_network(network, _SIDE_BY_SIDE[preset])
     if network in PRETRAINED:
         config = TrainingConfig.for_network(network, _PRETRAINED[preset])
         return config if config.learns_only_its_last_layer else _as_long_as(config, num_pictures)

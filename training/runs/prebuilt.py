@@ -1,7 +1,8 @@
-"""Everyday things made while installing: `python -m training.runs.prebuilt`, which `make install` calls.
+"""What is made while installing: `python -m training.runs.prebuilt`, which `make install` calls.
 
-Their H5 and their serving model are the same in every installation, and take half a minute. They lie in a folder of the
-virtual environment whose name changes with all they are made of. Neither Django nor a database is needed.
+The H5 and the serving model of everyday things are the same in every installation, and take half a minute; so are the
+networks that a choice tries, converted. They lie in folders of the virtual environment whose names change with all they
+are made of. Neither Django nor a database is needed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -24,10 +24,10 @@ from training.artifacts.version_files import H5_NAME, SERVING_MODEL_NAMES, Artif
 from training.config import TrainingConfig
 from training.config.pretrained_weights import PACKAGED
 from training.devices import Device
-from training.environment import environment_of
+from training.environment import MADE_WHILE_INSTALLING, environment_of
 from training.library.everyday_classes import SETTINGS, SLUG, TABLE, imagenet_classes
 
-SHARE = Path(sys.prefix) / "share" / "discern"
+SHARE = MADE_WHILE_INSTALLING
 FORMAT = 1  # rises when the code makes something else of the same table and the same packages
 PACKAGES = ("keras", "tensorflow", "openvino", "h5py", "numpy")
 FACTS = "made.json"  # the last that is written
@@ -137,4 +137,7 @@ def _settings() -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from training.trainer.imagenet_bodies import make_all  # TensorFlow takes seconds
+
+    make_all()
     make()

@@ -21,7 +21,9 @@ from training.artifacts.serving_model import compiled
 from training.config import TrainingConfig
 from training.data.images import Pixels
 from training.trainer.conversion import converted
+from training.trainer.imagenet_bodies import imagenet_body, knows
 from training.trainer.input_pipeline import NUM_THREADS, stacked
+from training.trainer.split_backbone import is_split, lower_of
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -40,19 +42,32 @@ class Frozen:
 
 
 def frozen_in_openvino(network: keras.Model, config: TrainingConfig, folder: Path) -> Frozen:
-    """The frozen parts with the weights that the network has now, both cut from one conversion; it takes seconds.
+    """The frozen parts of a network, cut from one conversion: of ImageNet's weights where it begins with them.
 
     Args:
         network: with a backbone, without augmentation.
-        folder: where the conversion may write for a moment.
+        folder: the run's own, where the conversion may write.
     """
+    body = imagenet_body(config.network, config.image_size, folder) if knows(config) else _body(network, config, folder)
+    lower = _part(body, "lower") if is_split(network, config) else None
+    return Frozen(_part(body, "features"), lower, body)
+
+
+def _body(network: keras.Model, config: TrainingConfig, folder: Path) -> ov.Model:
+    """With the weights that the network has now; it takes seconds."""
     outputs = {name: network.get_layer(name).output for name in ("features", "feature_maps")}
     if is_split(network, config):
         outputs["lower"] = lower_of(network, config).outputs[0]
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        model = converted(keras.Model(network.inputs[0], outputs), Path(temporary) / "saved_model")
-        lower = _part(model, "lower") if "lower" in outputs else None
-        return Frozen(_part(model, "features"), lower, model)
+        return converted(keras.Model(network.inputs[0], outputs), Path(temporary) / "saved_model")
+
+
+def frozen_features(config: TrainingConfig, folder: Path) -> Part:
+    """What the config's backbone makes of pictures as ImageNet taught it. Raises: WeightsNotFound."""
+    if knows(config):
+        return _part(imagenet_body(config.network, config.image_size, folder), "features")
+    plain = config.changed({"augmentation": (), "fine_tune": "none"})
+    return _part(_body(networks.build(plain, 2), plain, folder), "features")
 
 
 def _part(model: ov.Model, output: str) -> Part:
@@ -67,46 +82,14 @@ def imagenet_features(image_size: int, folder: Path) -> Part:
     """What EfficientNet-Lite0 with ImageNet's weights makes of pictures.
 
     Args:
-        folder: where the conversion may write for a moment.
+        folder: where a conversion may write.
     Raises: WeightsNotFound.
     """
     settings = {"image_size": image_size, "augmentation": (), "fine_tune": "none", "head_epochs": 1, "epochs": 1}
-    config = TrainingConfig.for_network("efficientnetlite0", settings)
-    return frozen_in_openvino(networks.build(config, 2), config, folder).features
+    return frozen_features(TrainingConfig.for_network("efficientnetlite0", settings), folder)
 
 
 def frozen_in_keras(network: keras.Model) -> Frozen:
     """The same on whatever device Keras computes on. The lower part stays in the network: on a GPU it costs little."""
     features = networks.features_of(network)
     return Frozen(lambda pixels: features.predict_on_batch(pixels.astype(np.float32)))
-
-
-def is_split(network: keras.Model, config: TrainingConfig) -> bool:
-    """Whether fine-tuning leaves a lower part alone, and that hands a single tensor on."""
-    if not config.is_fine_tuned or config.fine_tune != "upper":
-        return False
-    backbone = network.get_layer("backbone")
-    return networks.fine_tune_from(backbone, config) in networks.cuts(backbone)
-
-
-def lower_of(network: keras.Model, config: TrainingConfig) -> keras.Model:
-    """Pixels -> the tensor that the upper part begins with."""
-    backbone = network.get_layer("backbone")
-    before = network.layers[network.layers.index(backbone) - 1].output  # the prepared pixels
-    part = keras.Model(backbone.inputs[0], _where_learning_begins(backbone, config))
-    return keras.Model(network.inputs[0], part(before), name="lower")
-
-
-def upper_of(network: keras.Model, config: TrainingConfig) -> keras.Model:
-    """That tensor -> (batch, num_classes) probabilities, sharing the network's own layers."""
-    backbone = network.get_layer("backbone")
-    begin = _where_learning_begins(backbone, config)
-    maps = keras.Input(begin.shape[1:], name="maps")
-    x = keras.Model(begin, backbone.outputs[0], name="upper_backbone")(maps)
-    for name in ("feature_maps", "features", "dropout", "probabilities"):
-        x = network.get_layer(name)(x)
-    return keras.Model(maps, x, name="upper")
-
-
-def _where_learning_begins(backbone: keras.Model, config: TrainingConfig) -> keras.KerasTensor:
-    return backbone.layers[networks.fine_tune_from(backbone, config)].input

@@ -20,7 +20,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training import networks
 from training.config import TrainingConfig
 from training.config.choices import PAIRS
 from training.config.presets import BALANCED, QUICK, THOROUGH, final_of, preset_config, without_mirroring
@@ -33,10 +32,11 @@ from training.data.subsets import subset
 from training.errors import WeightsNotFound
 from training.messages import N_, Sentence
 from training.results.candidate import Candidate
-from training.trainer.backbone_features import Part, frozen_in_openvino
+from training.trainer.backbone_features import Part, frozen_features
 from training.trainer.distribution import distribution_scope, prepare_device
+from training.trainer.feature_file import FeatureFile
 from training.trainer.input_pipeline import blocks, shuffled, stacked
-from training.trainer.linear_probe import find_probe, mean_length
+from training.trainer.linear_probe import find_probe
 from training.trainer.phases import PhaseSetup, start_afresh
 
 MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
@@ -171,7 +171,8 @@ class Trials:
         self.some, self.folder, self.watch = some, folder, watch
         self.labels, self.groups, self.num_classes = some.labels(), some.groups(), len(some.class_names)
         self.seen = np.sort(np.concatenate([some.positions("train"), some.positions("validation")]))
-        self.features: dict[str, NDArray[np.float32]] = {}  # (len(self.seen), width) by network
+        self.computed: dict[tuple[str, int], NDArray[np.float32]] = {}  # by backbone and image size
+        self.features: dict[str, NDArray[np.float32]] = {}  # (len(self.seen), width) by candidate
         self.parts: dict[str, Part] = {}
         self.seconds: dict[str, float] = {}  # that a picture takes, by network
         self.configs: dict[str, TrainingConfig] = {}
@@ -217,6 +218,10 @@ class Trials:
         return {name: each.accuracy for name, each in self.candidates.items() if each.accuracy is not None}
 
     def choose(self, name: str) -> None:
+        """Say so, and leave what it made of the pictures to its training."""
+        if name in self.features:
+            pictures = [self.some.entries[position].sha256 for position in self.seen]
+            FeatureFile.of(self.configs[name], self.folder).write(pictures, self.features[name])
         self._tell(replace(self.candidates.get(name, Candidate(name)), is_chosen=True))
         self.watch(list(self.candidates.values()))
 
@@ -260,30 +265,26 @@ class Trials:
     def _accuracy_of(self, name: str) -> float:
         if name == FROM_SCRATCH:
             return scratch_accuracy(self.some, self.configs[name], self.folder, partial(self._advance, name))
-        if name in PAIRS:
-            missing = [each for each in PAIRS[name] if each not in self.features]
-            for each in missing:
-                self._compute(each, self.configs[name], name)
-            both = (self.features[each] for each in PAIRS[name])
-            self.features[name] = np.concatenate([each / mean_length(each) for each in both], axis=1)
-        else:
-            self._compute(name, self.configs[name], name)
+        size = self.configs[name].image_size
+        of_each = [self._computed(each, size, name) for each in PAIRS.get(name, (name,))]
+        self.features[name] = np.concatenate(of_each, axis=1)
         labels, groups = self.labels[self.seen], self.groups[self.seen]
         probe = find_probe(self.features[name], labels, groups, self.num_classes)
         return float((probe.held_out.argmax(axis=1) == labels).mean())
 
-    def _compute(self, network: str, config: TrainingConfig, shown_as: str) -> None:
-        """The features of a network of its own."""
-        frozen = config.changed({"network": network, "augmentation": (), "fine_tune": "none"})
-        built = networks.build(frozen, self.num_classes)
-        part = frozen_in_openvino(built, frozen, self.folder).features
-        began, found = time.monotonic(), []
-        for number, block in enumerate(blocks(self.seen, AT_A_TIME)):
-            found.append(part(_pixels(self.some, block, frozen.image_size)))
-            done = min(1.0, (number + 1) * AT_A_TIME / len(self.seen))
-            self._advance(shown_as, done, (time.monotonic() - began) * (1 - done) / done)
-        self.features[network], self.parts[network] = np.concatenate(found), part
-        self.seconds[network] = (time.monotonic() - began) / len(self.seen)
+    def _computed(self, network: str, image_size: int, shown_as: str) -> NDArray[np.float32]:
+        """The features of a network of its own, (len(self.seen), width)."""
+        key = (network, image_size)
+        if key not in self.computed:
+            part = frozen_features(TrainingConfig.for_network(network, {"image_size": image_size}), self.folder)
+            began, found = time.monotonic(), []
+            for number, block in enumerate(blocks(self.seen, AT_A_TIME)):
+                found.append(part(_pixels(self.some, block, image_size)))
+                done = min(1.0, (number + 1) * AT_A_TIME / len(self.seen))
+                self._advance(shown_as, done, (time.monotonic() - began) * (1 - done) / done)
+            self.computed[key], self.parts[network] = np.concatenate(found), part
+            self.seconds[network] = (time.monotonic() - began) / len(self.seen)
+        return self.computed[key]
 
     def _features_at(self, name: str, positions: NDArray[np.intp]) -> NDArray[np.float32]:
         return self.features[name][np.searchsorted(self.seen, positions)]

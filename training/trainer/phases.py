@@ -16,11 +16,13 @@ from training import networks
 from training.config import TrainingConfig
 from training.config.schedules import Phase
 from training.data.manifest import Manifest
-from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino, upper_of
+from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino
 from training.trainer.batches import Batches, balanced_weights
+from training.trainer.feature_file import FeatureFile
 from training.trainer.input_pipeline import Cache, Features, Pictures, blocks, features
 from training.trainer.linear_probe import LinearProbe, find_probe
 from training.trainer.loss_and_optimizer import make_loss, make_optimizer, make_schedule
+from training.trainer.split_backbone import upper_of
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -58,7 +60,7 @@ class PhaseSetup:
         self.folder = folder
         self.num_classes = len(manifest.class_names)
         self.is_frozen = False  # fine-tuning brought nothing, and was taken back
-        self._known: dict[int, NDArray[np.float32]] = {}  # features by position, of pictures as they are
+        self._known = self._handed_on()  # features by position, of pictures as they are
 
     def prepare(self, phase: Phase) -> tuple[keras.Model, Batches]:
         """With the backbone frozen its features are computed once, and the head alone learns from them. In fine-tuning
@@ -123,6 +125,11 @@ class PhaseSetup:
     def converted_body(self) -> ov.Model | None:
         """All of the network but its last layer for OpenVINO, where that is as it was when it was converted."""
         return self._frozen.body if self.config.learns_only_its_last_layer or self.is_frozen else None
+
+    def _handed_on(self) -> dict[int, NDArray[np.float32]]:
+        """What the choice of the network has computed already."""
+        found = FeatureFile.of(self.config, self.folder).read() if self.config.begins_with_a_probe else {}
+        return {i: found[each.sha256] for i, each in enumerate(self.manifest.entries) if each.sha256 in found}
 
     @property
     def _seen(self) -> Pictures:

@@ -12,6 +12,7 @@ from training.data.manifest import Entry, Manifest, make_manifest
 from training.errors import WeightsNotFound
 from training.messages import N_, say
 from training.results.candidate import Candidate
+from training.trainer.feature_file import FeatureFile
 
 pytestmark = pytest.mark.keras
 
@@ -149,13 +150,15 @@ def test_each_candidate_is_tried_and_seen_to_be(
         return keras.Model(pixels, layers.Dense(num_classes, name="probabilities")(seen))
 
     monkeypatch.setattr("training.networks.build", small)
+    monkeypatch.setattr("training.trainer.backbone_features.knows", lambda _: False)
     monkeypatch.setattr(network_selection, "scratch_accuracy", lambda *_: 0.4)
     monkeypatch.setattr(network_selection, "TELL_SECONDS", 0)
     names = ["efficientnetlite0", "mobilenetv2", "efficientnetlite2", "efficientnetlite0and2", "cnn"]
     told, config = Told(), TrainingConfig.for_network("efficientnetlite0", {"image_size": 32})
     trials = network_selection.Trials(pictures, tmp_path, told)
 
-    trials.try_all(names, lambda name: config)
+    alone = ("efficientnetlite0", "efficientnetlite2", "mobilenetv2")
+    trials.try_all(names, lambda name: config.changed({"network": name}) if name in alone else config)
     trials.choose("efficientnetlite2")
 
     assert [list(state) for state in told.states[:1]] == [names]
@@ -171,6 +174,8 @@ def test_each_candidate_is_tried_and_seen_to_be(
     assert [name for name, each in last.items() if each.is_chosen] == ["efficientnetlite2"]
     assert any(0 < state["efficientnetlite0"].done < 1 for state in told.states)
     assert trials.features["efficientnetlite0and2"].shape[1] == 2 * trials.features["efficientnetlite0"].shape[1]
+    handed_on = FeatureFile.of(config.changed({"network": "efficientnetlite2"}), tmp_path).read()
+    assert sorted(handed_on) == sorted(entry.sha256 for entry in pictures.entries if entry.split != "test")
 
 
 @pytest.mark.parametrize(
