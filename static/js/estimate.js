@@ -38,6 +38,9 @@ function show(form, answer) {
     return;
   }
   for (const element of form.querySelectorAll("[data-text]")) showText(element, answer[element.dataset.text]);
+  for (const element of form.querySelectorAll("[data-time]")) {
+    if (element.dataset.time in answer.times) showText(element, answer.times[element.dataset.time]);
+  }
   if (!find("rates")) return; // the network is still to be chosen
   find("rate-rows").replaceChildren(...answer.figures.map(tableRow));
   drawRates(find("rates"), answer);

@@ -11,6 +11,7 @@ from training.library.manifests import planned_manifest_of_files
 from training.models import Job
 from training.outages import outlasting
 from training.results.dry_run_result import DryRun
+from training.runs.requests import usual_pictures
 
 
 def dry_run_job(job: Job, advance: Callable[[float], object]) -> DryRun:
@@ -20,15 +21,20 @@ def dry_run_job(job: Job, advance: Callable[[float], object]) -> DryRun:
         advance: is told the share of 1 that is done.
     Raises: UserFacingError, LeaseLost.
     """
-    from training.trainer.dry_run import dry_run, pictures_needed  # TensorFlow takes seconds
+    from training.trainer.dry_run import dry_run, dry_run_of_presets, pictures_needed  # TensorFlow takes seconds
 
     config = TrainingConfig.from_dict(job.params["config"])
+    preset = job.params.get("preset", "")  # for which a network is to be chosen first
 
     def take_steps() -> DryRun:
         manifest = outlasting(lambda: planned_manifest_of_files(job.recognizer))
         for entry in pictures_needed(manifest, config).entries:
             storage.local_path(f"pictures/{entry.file}")  # fetches it where the store is a remote one
         advance(0.1)
-        return dry_run(manifest, config, folder=storage.working_folder(job.work_name))
+        folder = storage.working_folder(job.work_name)
+        if not preset:
+            return dry_run(manifest, config, folder=folder)
+        side = usual_pictures(job.recognizer)["side"]
+        return dry_run_of_presets(manifest, config, folder=folder, preset=preset, side=side)
 
     return without_deleted(job.recognizer, take_steps)

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,14 +17,28 @@ import keras
 import numpy as np
 
 from training.config import TrainingConfig
+from training.config.choices import PAIRS
+from training.config.presets import BALANCED, PRESETS, QUICK
 from training.config.schedules import Phase, phases
-from training.data.images import load_pixels
+from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.subsets import subset
+from training.devices import Device
 from training.hardware import available_bytes
 from training.results.dry_run_result import DryRun
+from training.trainer.backbone_features import frozen_features
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import stacked
+from training.trainer.network_selection import (
+    FINE_TUNING_SECONDS,
+    FROM_SCRATCH,
+    FROM_SCRATCH_SECONDS,
+    GOOD_ENOUGH,
+    names_to_try,
+    no_longer_than,
+    pictures_tried,
+    settings_of,
+)
 from training.trainer.phases import PhaseSetup, start_afresh
 from training.trainer.train import network_to_fit
 
@@ -35,6 +50,8 @@ END_SECONDS = 12.0  # for the serving model, its comparison with the H5 and the 
 MEMORY_LEFT = 0.8  # share of the free memory that a batch may take
 KEPT_TWICE = 2  # the maps of a step and their gradients
 LARGEST_BATCH = 1024
+ANSWERS = 32  # of each network that is to be tried
+SCRATCH_SECONDS = FROM_SCRATCH_SECONDS + 10.0  # reading and tracing, about, beside the learning
 
 Result = TypeVar("Result")
 
@@ -52,37 +69,161 @@ def dry_run(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> DryR
         folder: where a conversion may write for a moment.
     Raises: WeightsNotFound, UnreadablePicture.
     """
+    device = _begin(config)
+    measured = _measure(manifest, config, folder, device)
+    return DryRun(measured.expected(manifest, config), measured.largest_batch, device.name, measured.step)
+
+
+def dry_run_of_presets(
+    manifest: Manifest, config: TrainingConfig, *, folder: Path, preset: str, side: int = 0
+) -> DryRun:
+    """The same of a training for which a network is to be chosen first: the first candidate stands in for the chosen.
+
+    It is measured with the balanced preset; the others differ from it in their epochs and in how large pictures are.
+
+    Args:
+        config: its seed and precision are kept.
+        preset: which is asked for; all are foretold.
+        side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
+    Raises: WeightsNotFound, UnreadablePicture.
+    """
+    device = _begin(config)
+    first = names_to_try(manifest, BALANCED)[0]
+    settings = {each: settings_of(first, manifest, each, side) for each in PRESETS}
+    stand_in = settings[BALANCED].changed({"precision": config.precision})
+    measured = _measure(manifest, stand_in, folder, device)
+    with distribution_scope(device, 1):
+        choice = _time_choice(manifest, stand_in.image_size, folder)
+    expected: dict[str, float] = {}
+    for each in PRESETS:
+        larger = (settings[each].image_size / stand_in.image_size) ** 2
+        fitting = _as_long_as_fits(settings[each], each, larger * measured.step * _num_steps(manifest, stand_in)[0])
+        seconds_of_choice = measured.expected_of_choice(manifest, each, choice, larger)
+        expected[each] = measured.expected(manifest, fitting, larger) + seconds_of_choice
+    return DryRun(expected[preset], measured.largest_batch, device.name, measured.step, expected)
+
+
+def _begin(config: TrainingConfig) -> Device:
     start_afresh(config.seed)
-    device = prepare_device(config.precision)
+    return prepare_device(config.precision)
+
+
+def _as_long_as_fits(config: TrainingConfig, preset: str, an_epoch: float) -> TrainingConfig:
+    """As many epochs as the choice of a network leaves to what it has chosen."""
+    limit = FINE_TUNING_SECONDS.get(preset)
+    return no_longer_than(limit, config, an_epoch) if limit and config.tunes_its_backbone else config
+
+
+def _num_steps(manifest: Manifest, config: TrainingConfig) -> tuple[int, int]:
+    """Of an epoch without and with the validation pictures."""
+    train, validation = manifest.count("train"), manifest.count("validation")
+    return math.ceil(train / config.batch_size), math.ceil((train + validation) / config.batch_size)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds that the parts of a training took on a few pictures."""
+
+    reading: float  # a picture
+    building: float
+    probe: ProbeTiming | None
+    phases: dict[int, Timing]  # those that learn step by step, by their place among all
+    largest_batch: int
+
+    @property
+    def step(self) -> float:
+        return next(reversed(self.phases.values())).step if self.phases else 0.0
+
+    def expected(self, manifest: Manifest, config: TrainingConfig, larger: float = 1.0) -> float:
+        """From Start to the version.
+
+        Args:
+            config: of the same phases.
+            larger: how many times as many pixels a picture has as when this was measured.
+        """
+        expected = START_SECONDS + END_SECONDS + self.building + self.reading * len(manifest.entries)
+        for number, phase in enumerate(phases(config)):
+            if not phase.is_probe:
+                expected += self.phases[number].expected(manifest, config, phase, larger)
+            elif self.probe:
+                expected += self.probe.expected(manifest, larger)
+        return expected
+
+    def expected_of_choice(
+        self, manifest: Manifest, preset: str, answers: dict[str, float], larger: float = 1.0
+    ) -> float:
+        """Until all candidates have been tried; what the chosen one has computed is not computed again."""
+        if not self.probe:  # nothing else is at hand
+            return SCRATCH_SECONDS
+        num_tried, expected = len(pictures_tried(manifest, preset).entries), 0.0
+        for name in names_to_try(manifest, preset):
+            if name == FROM_SCRATCH:
+                is_left_out = preset == QUICK and self.probe.accuracy >= GOOD_ENOUGH
+                expected += 0.0 if is_left_out else SCRATCH_SECONDS
+            elif name in PAIRS:
+                expected += 2 * self.probe.finding * num_tried
+            else:
+                expected += (self.reading + self.probe.finding + larger * answers[name]) * num_tried
+        return expected - larger * self.probe.computing * num_tried
+
+
+def _measure(manifest: Manifest, config: TrainingConfig, folder: Path, device: Device) -> Measured:
     few = pictures_needed(manifest, config)
-    root = Path(manifest.root)
-    pixels, reading = _timed(
-        lambda: stacked(lambda i: load_pixels(root / few.entries[i].file, config.image_size), len(few.entries))
-    )
-    expected = START_SECONDS + END_SECONDS + reading / len(few.entries) * len(manifest.entries)
+    pixels, reading = _timed(lambda: _pixels(few, config.image_size, len(few.entries)))
     with distribution_scope(device, config.batch_size):
         network, building = _timed(lambda: network_to_fit(config, len(manifest.class_names)))
-        expected += building
         setup = PhaseSetup(network, pixels, few, config, folder)
-        batch, step = LARGEST_BATCH, 0.0
-        for phase in phases(config):
+        probe, timings, batch = None, {}, LARGEST_BATCH
+        for number, phase in enumerate(phases(config)):
             if phase.is_probe:
-                expected += _expected_of_probe(setup, manifest)
-                continue
-            timing = _time_phase(setup, phase, config)
-            expected += timing.expected(manifest, config, phase)
-            batch, step = largest_batch(timing.learner, available_bytes()), timing.step
-    return DryRun(expected, batch, device.name, step)
+                probe = _time_probe(setup)
+            else:
+                timings[number] = _time_phase(setup, phase, config)
+                batch = largest_batch(timings[number].learner, available_bytes())
+    return Measured(reading / len(few.entries), building, probe, timings, batch)
 
 
-def _expected_of_probe(setup: PhaseSetup, manifest: Manifest) -> float:
-    """Seconds until the last layer is found from all pictures: the conversion, their features, the regression."""
+def _time_choice(manifest: Manifest, image_size: int, folder: Path) -> dict[str, float]:
+    """What the features of a picture take on all cores, by the candidates that see it alone."""
+    few = subset(manifest, {"train": ANSWERS})
+    pixels = _pixels(few, image_size, len(few.entries))
+    found: dict[str, float] = {}
+    for name in names_to_try(manifest, BALANCED):
+        if name != FROM_SCRATCH and name not in PAIRS:
+            part = frozen_features(TrainingConfig.for_network(name, {"image_size": image_size}), folder)
+            part(pixels[:1])
+            _, seconds = _timed(partial(part, pixels))
+            found[name] = seconds / len(pixels)
+    return found
+
+
+def _pixels(few: Manifest, image_size: int, count: int) -> Pixels:
+    root = Path(few.root)
+    return stacked(lambda i: load_pixels(root / few.entries[i].file, image_size), count)
+
+
+@dataclass(frozen=True)
+class ProbeTiming:
+    """Seconds until a last layer was found from a few pictures, and how many of them it then gets right."""
+
+    converting: float
+    computing: float  # the features of a picture
+    finding: float  # the regressions, for each picture
+    accuracy: float
+
+    def expected(self, manifest: Manifest, larger: float = 1.0) -> float:
+        num_pictures = manifest.count("train") + manifest.count("validation")
+        answered = larger * self.computing * manifest.count("test")
+        return self.converting + (larger * self.computing + self.finding) * num_pictures + answered
+
+
+def _time_probe(setup: PhaseSetup) -> ProbeTiming:
     train = setup.manifest.positions("train")
     _, converting = _timed(lambda: setup.features_of(train[:1]))
     _, computing = _timed(lambda: setup.features_of(train))
-    _, finding = _timed(lambda: setup.probe(train))
-    num_pictures = manifest.count("train") + manifest.count("validation")
-    return converting + (computing + finding) / len(train) * num_pictures
+    probe, finding = _timed(lambda: setup.probe(train))
+    accuracy = float((probe.held_out.argmax(axis=1) == setup.manifest.labels()[train]).mean())
+    return ProbeTiming(converting, computing / len(train), finding / len(train), accuracy)
 
 
 @dataclass(frozen=True)
@@ -96,12 +237,12 @@ class Timing:
     step: float
     validated: float  # one picture
 
-    def expected(self, manifest: Manifest, config: TrainingConfig, phase: Phase) -> float:
+    def expected(self, manifest: Manifest, config: TrainingConfig, phase: Phase, larger: float = 1.0) -> float:
         train, validation = manifest.count("train"), manifest.count("validation")
-        steps = phase.epoch_steps(*(math.ceil(count / config.batch_size) for count in (train, train + validation)))
+        steps = phase.epoch_steps(*_num_steps(manifest, config))
         prepared = self.per_prepared * (train * config.views + validation)
         validated = len(steps) * validation * self.validated
-        return self.preparing + self.tracing + prepared + sum(steps) * self.step + validated
+        return self.preparing + self.tracing + larger * (prepared + sum(steps) * self.step + validated)
 
 
 def _time_phase(setup: PhaseSetup, phase: Phase, config: TrainingConfig) -> Timing:

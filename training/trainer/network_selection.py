@@ -32,6 +32,7 @@ from training.data.subsets import subset
 from training.errors import WeightsNotFound
 from training.messages import N_, Sentence
 from training.results.candidate import Candidate
+from training.trainer.acceleration import has_bfloat16
 from training.trainer.backbone_features import Part, frozen_features
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.feature_file import FeatureFile
@@ -40,6 +41,7 @@ from training.trainer.linear_probe import find_probe
 from training.trainer.phases import PhaseSetup, start_afresh
 
 MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
+MOST_PICTURES_OF_QUICK: dict[Split, int] = {"train": 450, "validation": 150}
 ALONE = ("efficientnetlite0", "efficientnetlite2", "mobilenetv2")  # those that are at hand are tried, in this order
 FROM_SCRATCH = "cnn"
 # With fewer pictures of a class to learn from, fine-tuning brings nothing, and two networks side by side the most:
@@ -48,11 +50,11 @@ FEW_OF_A_CLASS = 40  # on the average
 ENOUGH = 1000  # pictures, of however many classes
 GAIN_OF_A_PAIR = 0.005  # of the accuracy, that it must bring for taking twice as long
 # Pictures that the quick preset has time for, by what each of them takes
-QUICK_PICTURES = {"efficientnetlite0": math.inf, "mobilenetv2": math.inf, "efficientnetlite2": 1300}
-QUICK_PICTURES_OF_A_PAIR = 800
-# What fine-tuning may take, in seconds by preset, and how many times as long it needs for a picture as an answer does
-FINE_TUNING_SECONDS = {BALANCED: 200.0, THOROUGH: 900.0}
-FINE_TUNING_COSTS = 4.0
+QUICK_PICTURES = {"efficientnetlite0": math.inf, "mobilenetv2": math.inf, "efficientnetlite2": 2500}
+QUICK_PICTURES_OF_A_PAIR = 1500
+FINE_TUNING_SECONDS = {BALANCED: 200.0, THOROUGH: 900.0}  # what it may take
+# How many times as long it needs for a picture as an answer does, by whether the processor multiplies in 16 bits
+FINE_TUNING_COSTS = {True: 2.5, False: 4.5}
 FEWEST_EPOCHS = 5  # of fine-tuning, its linear probe the first
 # Of the accuracy: where a pretrained network reaches it, the quick preset has no time for the one from scratch
 GOOD_ENOUGH = 0.8
@@ -127,10 +129,9 @@ def select_network(
     is_tuned = preset != QUICK and not has_few(manifest)
 
     def settings(name: str) -> TrainingConfig:
-        of_preset = preset if is_tuned or name == FROM_SCRATCH else QUICK
-        return preset_config(of_preset, name, num_pictures=manifest.count("train"), side=side).changed(kept)
+        return settings_of(name, manifest, preset, side).changed(kept)
 
-    trials = Trials(subset(manifest, MOST_PICTURES), cache_folder, watch)
+    trials = Trials(pictures_tried(manifest, preset), cache_folder, watch)
     with distribution_scope(device, 1):
         trials.try_all(names_to_try(manifest, preset), settings, GOOD_ENOUGH if preset == QUICK else math.inf)
         name = trials.best(is_tuned=is_tuned)
@@ -138,12 +139,23 @@ def select_network(
         if chosen.tunes_its_backbone:
             accuracies = trials.flipped(name)
             chosen = fine_tuned_as_far_as_fits(as_mirrors_allow(chosen, is_mirror_safe, accuracies), accuracies)
-            an_epoch = trials.seconds[name] * FINE_TUNING_COSTS * manifest.count("train")
+            an_epoch = trials.seconds[name] * FINE_TUNING_COSTS[has_bfloat16()] * manifest.count("train")
             chosen = no_longer_than(FINE_TUNING_SECONDS[preset], chosen, an_epoch)
         elif is_mirror_safe is False:
             chosen = without_mirroring(chosen)
     trials.choose(name)
     return chosen, trials.reason(name)
+
+
+def pictures_tried(manifest: Manifest, preset: str) -> Manifest:
+    """As many as the preset has time for."""
+    return subset(manifest, MOST_PICTURES_OF_QUICK if preset == QUICK else MOST_PICTURES)
+
+
+def settings_of(name: str, manifest: Manifest, preset: str, side: int = 0) -> TrainingConfig:
+    """What a candidate would be trained with: of a pretrained one, only its last layer where pictures are few."""
+    of_preset = QUICK if name != FROM_SCRATCH and has_few(manifest) else preset
+    return preset_config(of_preset, name, num_pictures=manifest.count("train"), side=side)
 
 
 def names_to_try(manifest: Manifest, preset: str) -> list[str]:

@@ -13,37 +13,44 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from training.config import TrainingConfig
 from training.models import Job, Recognizer, TrainingRun
 from training.results.dry_run_result import DryRun
+from training.runs.requests import RunRequest
 
 WITHOUT_EFFECT = frozenset({"seed"})  # on how long a training takes
 
 
-def digest_of(config: TrainingConfig, num_pictures: int) -> str:
-    """Names what a dry run is made for: settings and number of pictures, in hexadecimal digits."""
-    settings = {name: value for name, value in config.to_dict().items() if name not in WITHOUT_EFFECT}
-    return hashlib.sha256(json.dumps([settings, num_pictures], sort_keys=True).encode()).hexdigest()[:32]
+def digest_of(request: RunRequest, num_pictures: int) -> str:
+    """Names what a dry run is made for: settings and number of pictures, in hexadecimal digits.
+
+    Where the network is open, one dry run tells of all presets.
+    """
+    if request.is_network_open:
+        measured: Any = ["presets", request.config.precision]
+    else:
+        measured = {name: value for name, value in request.config.to_dict().items() if name not in WITHOUT_EFFECT}
+    return hashlib.sha256(json.dumps([measured, num_pictures], sort_keys=True).encode()).hexdigest()[:32]
 
 
-def find(recognizer: Recognizer, config: TrainingConfig, num_pictures: int) -> Job | None:
-    """The latest dry run of these settings on so many pictures, whatever state it is in; none where none was made."""
-    made = _dry_runs(recognizer).filter(params__digest=digest_of(config, num_pictures))
+def find(recognizer: Recognizer, request: RunRequest, num_pictures: int) -> Job | None:
+    """The latest dry run for a request on so many pictures, whatever state it is in; none where none was made."""
+    made = _dry_runs(recognizer).filter(params__digest=digest_of(request, num_pictures))
     return made.exclude(state=Job.State.CANCELLED).first()  # type: ignore[no-any-return]
 
 
-def ask_for_dry_run(recognizer: Recognizer, config: TrainingConfig, num_pictures: int, by: User) -> Job:
+def ask_for_dry_run(recognizer: Recognizer, request: RunRequest, num_pictures: int, by: User) -> Job:
     """Ask for a dry run, or find the one that waits, works or is done; the recognizer's other ones are ended."""
-    present = find(recognizer, config, num_pictures)
+    present = find(recognizer, request, num_pictures)
     if present and present.state != Job.State.FAILED:
         return present
     for outdated in _dry_runs(recognizer).unfinished():
         outdated.request_cancel()
     params = {
-        "config": config.to_dict(),
-        "batch_size": config.batch_size,
+        "config": request.config.to_dict(),
+        "preset": request.preset if request.is_network_open else "",
+        "batch_size": request.config.batch_size,
         "num_pictures": num_pictures,
-        "digest": digest_of(config, num_pictures),
+        "digest": digest_of(request, num_pictures),
     }
     job = Job.objects.create(recognizer=recognizer, kind=Job.Kind.DRY_RUN, params=params, started_by=by)
     transaction.on_commit(job.nudge)
@@ -56,11 +63,14 @@ def is_welcome(recognizer: Recognizer) -> bool:
     return not waits_or_works.exists() and not TrainingRun.objects.active().exists()
 
 
-def expected_seconds(recognizer: Recognizer, configs: dict[str, TrainingConfig], num_pictures: int) -> dict[str, float]:
-    """How long each of some trainings should take, by its name; those that no dry run was made for are left out."""
-    names = {digest_of(config, num_pictures): name for name, config in configs.items()}
-    done = _dry_runs(recognizer).filter(state=Job.State.DONE, params__digest__in=list(names)).order_by("pk")
-    return {names[job.params["digest"]]: DryRun.from_dict(job.result).expected_seconds for job in done}
+def expected_seconds(
+    recognizer: Recognizer, requests: dict[str, RunRequest], num_pictures: int
+) -> dict[str, float]:
+    """How long each preset's training should take; those that no dry run was made for are left out."""
+    digests = {preset: digest_of(request, num_pictures) for preset, request in requests.items()}
+    done = _dry_runs(recognizer).filter(state=Job.State.DONE, params__digest__in=set(digests.values())).order_by("pk")
+    found = {job.params["digest"]: DryRun.from_dict(job.result) for job in done}
+    return {preset: found[digest].seconds_of(preset) for preset, digest in digests.items() if digest in found}
 
 
 def _dry_runs(recognizer: Recognizer) -> Any:

@@ -57,7 +57,7 @@ class Estimate:
         if self._measured is None:
             return _("could not be measured")
         return _("about %(duration)s on %(device)s") % {
-            "duration": rough(self._measured.expected_seconds),
+            "duration": rough(self._measured.seconds_of(self.request.preset)),
             "device": self._measured.device,
         }
 
@@ -66,7 +66,12 @@ class Estimate:
         """The same as the card of a preset says it; empty where nothing is known."""
         if self.is_measuring:
             return _("measuring its time …")
-        return about(self._measured.expected_seconds) if self._measured else ""
+        return about(self._measured.seconds_of(self.request.preset)) if self._measured else ""
+
+    @property
+    def times(self) -> dict[str, str]:
+        """The same of each preset, where all were measured at once."""
+        return {name: about(seconds) for name, seconds in self._measured.presets.items()} if self._measured else {}
 
     @property
     def problem(self) -> str:
@@ -124,6 +129,7 @@ class Estimate:
             "steps": self.steps,
             "expected": self.expected,
             "time": self.time,
+            "times": self.times,
             "problem": self.problem,
             "largest_batch": self.largest_batch,
             "stands_for": self.stands_for,

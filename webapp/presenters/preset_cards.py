@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.models import Recognizer
-from training.runs.requests import RunRequest, starting_config
+from training.runs.requests import RunRequest
 from webapp.presenters.dry_runs import expected_seconds
 from webapp.presenters.estimates import Estimate, about
 from webapp.presenters.preset_names import PRESETS, PURPOSES
@@ -23,7 +23,8 @@ class PresetCard:
 
 def preset_cards(recognizer: Recognizer, asked: RunRequest, estimate: Estimate | None) -> list[PresetCard]:
     """All of them, for the network that is asked for; `estimate` is None for want of pictures."""
-    known = _times(recognizer, asked.config.network, estimate.plan.num_pictures) if estimate else {}
+    network = "" if asked.is_network_open else asked.config.network
+    known = _times(recognizer, network, estimate.plan.num_pictures) if estimate else {}
     if estimate and asked.preset:
         known[asked.preset] = estimate.time
     return [
@@ -33,5 +34,6 @@ def preset_cards(recognizer: Recognizer, asked: RunRequest, estimate: Estimate |
 
 
 def _times(recognizer: Recognizer, network: str, num_pictures: int) -> dict[str, str]:
-    configs = {name: starting_config(recognizer, name, network) for name in PRESETS}
-    return {name: about(seconds) for name, seconds in expected_seconds(recognizer, configs, num_pictures).items()}
+    """What was measured of them, for a network or for one that is to be chosen (\"\")."""
+    requests = {name: RunRequest.of(recognizer, preset=name, network=network) for name in PRESETS}
+    return {name: about(seconds) for name, seconds in expected_seconds(recognizer, requests, num_pictures).items()}

@@ -30,7 +30,7 @@ def start(request: StaffRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _start_page(request, form)
     if "dry_run" in request.POST:
-        ask_for_dry_run(recognizer, form.request().config, form.plan.num_pictures, request.user)
+        ask_for_dry_run(recognizer, form.request(), form.plan.num_pictures, request.user)
         return _start_page(request, form)
 
     run = recognizer.runs.create(
@@ -114,7 +114,7 @@ def _is_changing(request: HttpRequest, form: TrainingForm) -> bool:
 def _estimate(form: TrainingForm) -> Estimate:
     """Of what the form says now, or where that is wrong of what it began with. Raises: TooFewPictures."""
     asked = form.request() if form.is_bound and not form.errors else form.start
-    return Estimate(asked, form.plan, find(form.recognizer, asked.config, form.plan.num_pictures))
+    return Estimate(asked, form.plan, find(form.recognizer, asked, form.plan.num_pictures))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -126,5 +126,5 @@ def estimate(request: StaffRequest, slug: str) -> JsonResponse:
     if not form.is_valid():
         return JsonResponse({"refused": " ".join(sentences(form))})
     if request.method == "POST":
-        ask_for_dry_run(recognizer, form.request().config, form.plan.num_pictures, request.user)
+        ask_for_dry_run(recognizer, form.request(), form.plan.num_pictures, request.user)
     return JsonResponse(_estimate(form).to_json())

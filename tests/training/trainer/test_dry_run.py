@@ -44,3 +44,45 @@ def test_free_memory_is_read_from_the_system(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 5 kB\n")
 
     assert available_bytes(tmp_path / "meminfo") == 5 * 1024
+
+
+def test_where_a_network_is_to_be_chosen_all_presets_are_foretold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.trainer import dry_run as module
+
+    monkeypatch.setattr(module, "names_to_try", lambda *_: ["cnn"])
+    monkeypatch.setattr(module, "settings_of", lambda _name, _manifest, preset, _side: CONFIG.changed(EPOCHS[preset]))
+
+    found = module.dry_run_of_presets(manifest(tmp_path), CONFIG, folder=tmp_path, preset="quick")
+
+    assert found.expected_seconds == found.presets["quick"] > module.SCRATCH_SECONDS
+    assert found.presets["quick"] < found.presets["balanced"] < found.presets["thorough"]
+
+
+EPOCHS = {"quick": {"epochs": 2}, "balanced": {"epochs": 20}, "thorough": {"epochs": 200}}
+
+
+@pytest.mark.parametrize(
+    ("preset", "accuracy", "seconds"),
+    [
+        # Lite0, Lite2: reading, answering, regressions; both side by side: regressions; less what is known then
+        ("balanced", 0.9, 68 * ((0.01 + 0.1 + 0.02) + (0.01 + 0.2 + 0.02) + 2 * 0.02 - 0.1)),
+        ("quick", 0.9, 68 * ((0.01 + 0.1 + 0.02) + (0.01 + 0.2 + 0.02) + 2 * 0.02 - 0.1)),
+        ("quick", 0.7, 68 * ((0.01 + 0.1 + 0.02) + (0.01 + 0.2 + 0.02) + 2 * 0.02 - 0.1) + 40),
+    ],
+)
+def test_a_choice_takes_what_its_candidates_take(
+    preset: str, accuracy: float, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.trainer import dry_run as module
+
+    scratch = ["cnn"] if preset == "quick" else []
+    names = ["efficientnetlite0", "efficientnetlite2", "efficientnetlite0and2", *scratch]
+    monkeypatch.setattr(module, "names_to_try", lambda *_: names)
+    pictures = make_manifest(tmp_path, kept_drawings(tmp_path, 40))
+    measured = module.Measured(0.01, 1.0, module.ProbeTiming(1.0, 0.1, 0.02, accuracy), {}, 1024)
+
+    expected = measured.expected_of_choice(pictures, preset, {"efficientnetlite0": 0.1, "efficientnetlite2": 0.2})
+
+    assert expected == pytest.approx(seconds)

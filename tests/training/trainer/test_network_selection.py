@@ -100,8 +100,8 @@ def test_where_no_weights_are_there_a_network_from_scratch_is_taken_untried(pict
         ("balanced", 3000, ["efficientnetlite0", "efficientnetlite2", "efficientnetlite0and2", "cnn"]),
         ("balanced", 60, ["efficientnetlite0", "efficientnetlite2", "efficientnetlite0and2"]),
         ("quick", 3000, ["efficientnetlite0", "cnn"]),
-        ("quick", 1200, ["efficientnetlite0", "efficientnetlite2", "cnn"]),
-        ("quick", 600, ["efficientnetlite0", "efficientnetlite2", "efficientnetlite0and2", "cnn"]),
+        ("quick", 2000, ["efficientnetlite0", "efficientnetlite2", "cnn"]),
+        ("quick", 1500, ["efficientnetlite0", "efficientnetlite2", "efficientnetlite0and2", "cnn"]),
     ],
 )
 def test_what_is_at_hand_is_tried_as_far_as_the_time_goes(

@@ -32,8 +32,8 @@ RESULT = {"seconds_per_step": 0.5, "expected_seconds": 95, "largest_batch": 64, 
 def measured(trainable: Any, staff: User) -> Any:
     """Asks for a dry run and ends it at once with a result."""
 
-    def make(config: Any, **result: Any) -> Any:
-        job = ask_for_dry_run(trainable, config, 10, staff)
+    def make(request: Any, **result: Any) -> Any:
+        job = ask_for_dry_run(trainable, request, 10, staff)
         Job.objects.filter(pk=job.pk).update(
             state=Job.State.DONE, ended_at=timezone.now(), lease=1, result=RESULT | result
         )
@@ -296,7 +296,7 @@ def test_the_button_asks_for_a_dry_run_without_scripts_and_keeps_the_form(staff_
 
 
 def test_what_a_dry_run_measured_is_said(staff_client: Client, trainable: Any, measured: Any) -> None:
-    measured(RunRequest.of(trainable, preset="quick").config)
+    measured(RunRequest.of(trainable, preset="quick"))
 
     page = page_of(staff_client, "?preset=quick")
 
@@ -305,18 +305,34 @@ def test_what_a_dry_run_measured_is_said(staff_client: Client, trainable: Any, m
     assert re.search(r'data-text="time" role="status">about 2 min</span>', page)
 
 
-def test_a_preset_that_is_not_in_use_says_its_time_too(staff_client: Client, trainable: Any, measured: Any) -> None:
-    measured(RunRequest.of(trainable, preset="thorough").config, expected_seconds=1195)
+def test_one_dry_run_says_the_times_of_all_presets_while_the_network_is_open(
+    staff_client: Client, trainable: Any, measured: Any
+) -> None:
+    measured(RunRequest.of(trainable, preset="quick"), presets={"quick": 31, "balanced": 250, "thorough": 1195})
 
-    page = page_of(staff_client, "?preset=quick")
+    page = page_of(staff_client, "?preset=balanced")
+    estimate = staff_client.get(f"{PAGE}estimate/", fields_on(page)).json()
 
-    assert re.search(r'<span class="time" >about 20 min</span>', page)
+    assert re.search(r'data-time="thorough">about 20 min</span>', page)
+    assert re.search(r'data-text="time" role="status">about 4 min</span>', page)
+    assert estimate["times"] == {"quick": "about 30 s", "balanced": "about 4 min", "thorough": "about 20 min"}
+    assert estimate["time"] == "about 4 min"
+
+
+def test_of_a_network_of_ones_own_each_preset_is_measured_by_itself(
+    staff_client: Client, trainable: Any, measured: Any
+) -> None:
+    measured(RunRequest.of(trainable, preset="thorough", network="cnn"), expected_seconds=1195)
+
+    page = page_of(staff_client, "?preset=quick&network=cnn")
+
+    assert re.search(r'data-time="thorough">about 20 min</span>', page)
     assert page.count("about ") == 1
 
 
 def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable: Any, measured: Any) -> None:
     request = RunRequest.of(trainable, preset="quick")
-    job = measured(request.config, largest_batch=8)
+    job = measured(request, largest_batch=8)
     job.refresh_from_db()
 
     assert "only about 8 pictures at a time fit in memory" in Estimate(request, Plan.of(trainable), job).problem
@@ -325,8 +341,8 @@ def test_a_batch_that_does_not_fit_is_said_before_it_fails(trainable: Any, measu
 def test_a_dry_run_that_failed_says_why_and_may_be_asked_for_again(
     staff_client: Client, staff: User, trainable: Any
 ) -> None:
-    config = RunRequest.of(trainable, preset="quick").config
-    job = ask_for_dry_run(trainable, config, 10, staff)
+    request = RunRequest.of(trainable, preset="quick")
+    job = ask_for_dry_run(trainable, request, 10, staff)
     Job.objects.update(
         state=Job.State.FAILED, ended_at=timezone.now(), error_sentence={"template": "Out of memory.", "params": {}}
     )
@@ -334,7 +350,7 @@ def test_a_dry_run_that_failed_says_why_and_may_be_asked_for_again(
     page = page_of(staff_client, "?preset=quick")
     assert 'role="status">could not be measured</dd>' in page
     assert 'role="status">Out of memory.</p>' in page
-    assert ask_for_dry_run(trainable, config, 10, staff) != job
+    assert ask_for_dry_run(trainable, request, 10, staff) != job
 
 
 # --- dry runs
@@ -342,21 +358,22 @@ def test_a_dry_run_of_the_same_settings_and_pictures_is_not_made_twice(
     trainable: Any, measured: Any, staff: User
 ) -> None:
     config = TrainingConfig.for_network("cnn")
-    job = measured(config)
+    job = measured(RunRequest(config))
 
-    assert ask_for_dry_run(trainable, config.changed({"seed": 9}), 10, staff) == job
-    assert find(trainable, config, 11) is None
-    assert digest_of(config, 10) != digest_of(config.changed({"batch_size": 3}), 10)
+    assert ask_for_dry_run(trainable, RunRequest(config.changed({"seed": 9})), 10, staff) == job
+    assert find(trainable, RunRequest(config), 11) is None
+    assert digest_of(RunRequest(config), 10) != digest_of(RunRequest(config.changed({"batch_size": 3})), 10)
 
 
 def test_asking_for_another_dry_run_ends_the_one_that_waits(trainable: Any, staff: User) -> None:
-    first = ask_for_dry_run(trainable, TrainingConfig.for_network("cnn"), 10, staff)
+    cnn, mlp = (RunRequest(TrainingConfig.for_network(name)) for name in ("cnn", "mlp"))
+    first = ask_for_dry_run(trainable, cnn, 10, staff)
 
-    ask_for_dry_run(trainable, TrainingConfig.for_network("mlp"), 10, staff)
+    ask_for_dry_run(trainable, mlp, 10, staff)
 
     first.refresh_from_db()
     assert first.state == Job.State.CANCELLED
-    assert find(trainable, TrainingConfig.for_network("cnn"), 10) is None
+    assert find(trainable, cnn, 10) is None
 
 
 def test_the_page_measures_by_itself_only_where_nothing_else_is_at_work(
