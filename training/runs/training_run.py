@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from training.devices import Device
     from training.evaluation.epochs import EpochResult
 
+CONVERTING = "converting"  # the stage in which the copy that answers is made, the first after the learning
 PIXEL_CACHE = "cache/pixels"  # working folder in which decoded pictures are kept from run to run
 
 GO_ON_LATER = N_("%(room)s Make room, then let the run go on from what it has kept, or start it again.")
@@ -55,7 +56,8 @@ class RowReport:
     def stage(self, stage: str) -> None:
         self.part(stage)
         check_room(GO_ON_LATER)
-        outlasting(lambda: self.run.write(state=stage))
+        state = TrainingRun.State.EVALUATING if stage == CONVERTING else stage
+        outlasting(lambda: self.run.write(state=state))
 
     def part(self, name: str) -> None:
         """Keep when a part of this attempt began; where it is begun twice the first time counts."""
@@ -96,7 +98,7 @@ class TrialReport(RowReport):
         self.trial = trial
 
     def stage(self, stage: str) -> None:
-        if stage == TrainingRun.State.EVALUATING:
+        if stage == CONVERTING:
             raise TrialOver
         super().stage(stage)
 

@@ -28,7 +28,7 @@ class Report(Protocol):
     """Where it tells what it is doing. A method may raise to end it."""
 
     def device(self, device: Device) -> None: ...
-    def stage(self, stage: str) -> None: ...  # "preparing", "evaluating"
+    def stage(self, stage: str) -> None: ...  # "preparing", "converting"
 
 
 def make_imagenet_version(
@@ -51,7 +51,7 @@ def make_imagenet_version(
     class_names = sorted(classes)
     network = on_imagenet_classes(config, [classes[name] for name in class_names])
     log.info("%s: %d weights, %d labels of ImageNet", config.network, network.count_params(), len(class_names))
-    report.stage("evaluating")
+    report.stage("converting")
     pixels = variants(clock(config.image_size))
     expected = np.asarray(network(pixels.astype(np.float32), training=False))
     serving_model = make_serving_model(network, folder, pixels, expected)

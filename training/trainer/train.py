@@ -41,7 +41,7 @@ class Report(EpochReport, Protocol):
     """Where a run tells what it is doing. A method may raise to end the run."""
 
     def device(self, device: Device) -> None: ...
-    def stage(self, stage: str) -> None: ...  # "preparing", "training", "evaluating"
+    def stage(self, stage: str) -> None: ...  # "preparing", "training", "converting", "evaluating"
 
     def resumed(self, epoch: int) -> None:
         """Called once before training begins, with the number of whole epochs found done."""
@@ -89,13 +89,14 @@ def train(
         setup = PhaseSetup(network, cache, manifest, config, folder)
         held_out = fit(setup, report, begun=begun)
 
-    report.stage("evaluating")
+    report.stage("converting")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
     unseen = cache[manifest.positions("test")[:PARITY_PICTURES]]
     expected = _answers(network, unseen)
     plain = _rebuilt(network, replace(config, augmentation=()), num_classes)
     serving_model = make_serving_model(plain, folder, unseen, expected, body=setup.converted_body)
     log.info("The copy that answers differs from the H5 by at most %.2g", serving_model.max_difference)
+    report.stage("evaluating")
     result = evaluate(serving_model, cache, manifest, held_out)
     log.info("Accuracy %.4f on %d pictures it never saw", result.evaluation.accuracy, result.evaluation.pictures)
     provenance = provenance_of(recognizer, manifest, config, device, temperature=result.temperature)

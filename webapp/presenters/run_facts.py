@@ -15,6 +15,7 @@ from webapp.presenters.durations import duration
 from webapp.presenters.shares import whole_percent
 
 CHOOSING = "choosing"  # the part that only a run has whose network was open
+CONVERTING = "converting"
 STOPPED = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED, TrainingRun.State.PRUNED)
 
 LIBRARIES = {
@@ -93,8 +94,12 @@ def _titles(run: TrainingRun) -> dict[str, str]:
         CHOOSING: _("Choosing a network"),
         TrainingRun.State.PREPARING.value: _("Preparing pictures"),
         TrainingRun.State.TRAINING.value: _("Learning"),
-        TrainingRun.State.EVALUATING.value: _("Testing, and preparing to answer"),
+        CONVERTING: _("Preparing to answer"),
+        TrainingRun.State.EVALUATING.value: _("Testing"),
     }
+    if CONVERTING not in run.environment["parts"] and TrainingRun.State.EVALUATING in run.environment["parts"]:
+        del titles[CONVERTING]  # an earlier release's
+        titles[TrainingRun.State.EVALUATING.value] = _("Testing, and preparing to answer")
     if CHOOSING not in run.environment["parts"] and not run.candidates:
         del titles[CHOOSING]
     return titles

@@ -199,7 +199,7 @@ def test_a_trial_never_looks_at_the_test_pictures(search: Search) -> None:
     report = training_run.TrialReport(begin_trial(claimed(search)))
 
     with pytest.raises(training_run.TrialOver):
-        report.stage("evaluating")
+        report.stage("converting")
 
 
 def test_an_impossible_combination_is_refused_and_not_sought_again(make_search: Callable[..., Search]) -> None:

@@ -83,10 +83,10 @@ def test_the_parts_of_an_attempt_and_what_it_is_made_with_are_kept(run: Training
     for part in ("choosing", "preparing", "training"):
         report.part(part)
     report.device(Device("cpu", "Some CPU × 2"))
-    report.stage("evaluating")
+    report.stage("converting")
 
     kept = TrainingRun.objects.get(pk=run.pk)
-    assert set(kept.environment["parts"]) == {"choosing", "preparing", "training", "evaluating"}
+    assert set(kept.environment["parts"]) == {"choosing", "preparing", "training", "converting"}
     assert (kept.state, kept.environment["device"]) == ("evaluating", "Some CPU × 2")
 
 

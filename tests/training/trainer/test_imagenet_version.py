@@ -50,7 +50,7 @@ def answer_of(artifact: Artifact, pixels: np.ndarray) -> np.ndarray:
 
 
 def test_it_says_what_it_does_and_measures_nothing(made: Artifact, heard: Heard) -> None:
-    assert heard.stages == ["preparing", "cpu", "evaluating"]
+    assert heard.stages == ["preparing", "cpu", "converting"]
     assert (made.evaluation, made.predictions, made.temperature) == (None, None, 1.0)
     assert made.serving_model.pictures_compared == 6
     assert made.serving_model.max_difference <= 1e-4

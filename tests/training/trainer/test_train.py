@@ -79,7 +79,7 @@ def run(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tuple[A
 def test_a_run_learns_and_tells_how_it_goes(run: tuple[Any, Kept]) -> None:
     artifact, report = run
 
-    assert report.stages == ["preparing", "training", "evaluating"]
+    assert report.stages == ["preparing", "training", "converting", "evaluating"]
     assert report.resumed_after == [0]
     assert [each.number for each in report.epochs] == [1, 2, 3, 4, 5]
     assert report.epochs[-1].loss < report.epochs[0].loss
