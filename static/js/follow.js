@@ -25,6 +25,7 @@ function show(page, run) {
   for (const element of page.querySelectorAll("[data-text]")) showText(element, run[element.dataset.text]);
   showWaiting(page, run);
   showParts(page, run);
+  showWatched(find("watched"), run.watched);
   if (run.epochs.length) showLatest(page, run.epochs.at(-1));
   find("epochs").replaceChildren(...run.epochs.map(tableRow));
   drawCurves(find("curves"), run);
@@ -69,6 +70,19 @@ function showParts(page, run) {
   if (!choosing) return;
   choosing.hidden = run.candidates.length === 0;
   fill(choosing, run.candidates, page.querySelector("[data-candidate-template]"), showCandidate);
+}
+
+function showWatched(section, pictures) {
+  section.hidden = pictures.length === 0;
+  fill(section.querySelector("ul"), pictures, section.querySelector("template"), showWatchedPicture);
+}
+
+function showWatchedPicture(item, picture) {
+  item.dataset.state = picture.is_right ? "right" : "wrong";
+  const image = item.querySelector("img");
+  if (image.getAttribute("src") !== picture.image) image.src = picture.image;
+  image.alt = picture.label;
+  for (const element of item.querySelectorAll("[data-field]")) showText(element, picture[element.dataset.field]);
 }
 
 // Items stay the elements they are, so that a bar without a share moves on smoothly.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.data.manifest import Manifest
 from training.data.splitting import Split
@@ -17,11 +18,12 @@ def subset(manifest: Manifest, most: Mapping[Split, int]) -> Manifest:
     Args:
         most: by side; a side that is not named is left out.
     """
-    kept = np.concatenate([_evenly(manifest.positions(split), count) for split, count in most.items()])
+    kept = np.concatenate([evenly(manifest.positions(split), count) for split, count in most.items()])
     return replace(manifest, entries=[manifest.entries[position] for position in np.sort(kept)])
 
 
-def _evenly(positions: np.ndarray, count: int) -> np.ndarray:
+def evenly(positions: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """At most so many, spread over all."""
     if len(positions) <= count:
         return positions
     return positions[np.linspace(0, len(positions) - 1, count).round().astype(np.intp)]

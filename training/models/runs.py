@@ -54,6 +54,8 @@ class TrainingRun(Leased):
     choice_sentence: models.JSONField[dict[str, Any]] = models.JSONField(default=dict)  # why that network was chosen
     # What network selection has looked at so far: `Candidate.to_dict` of training.results, in the order they are tried
     candidates: models.JSONField[list[dict[str, Any]]] = models.JSONField(default=list)
+    # Some pictures it does not learn from, with its answers (training.results.watched_picture)
+    watched: models.JSONField[list[dict[str, Any]]] = models.JSONField(default=list)
     # Of ImageNet, where the version is to know these without learning: numbers of its classes for each label key
     imagenet_classes: models.JSONField[dict[str, list[int]]] = models.JSONField(default=dict)
     publish_when_done = models.BooleanField(default=False)

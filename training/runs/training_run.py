@@ -25,6 +25,7 @@ from training.library.manifests import manifest_of_run
 from training.messages import N_, UserFacingError
 from training.models import ModelVersion, TrainingRun
 from training.outages import outlasting
+from training.results.watched_picture import WatchedPicture
 from training.runs.requests import NONE_TO_CHOOSE_BY, usual_pictures
 from training.runs.search import Trial, begin_trial
 
@@ -65,6 +66,8 @@ class RowReport:
         outlasting(lambda: self.run.write(environment=self.environment))
 
     def resumed(self, epoch: int) -> None:
+        if not epoch:
+            self.run.watched = []
         outlasting(lambda: self.run.begin_at(epoch))
 
     def epoch(self, result: EpochResult) -> None:
@@ -73,6 +76,12 @@ class RowReport:
             "Epoch %d: loss %.4f, accuracy %.4f; on pictures to choose by loss %.4f, accuracy %.4f",
             *(result.number, result.loss, result.accuracy, result.val_loss, result.val_accuracy),
         )
+
+    def answered(self, epoch: int, pictures: list[WatchedPicture]) -> None:
+        before = {each["sha256"]: WatchedPicture.from_dict(each) for each in self.run.watched}
+        now = [before.get(each.sha256, each).after(epoch, each.answers[-1]) for each in pictures]
+        self.run.watched = [each.to_dict() for each in now]
+        outlasting(lambda: self.run.write(watched=self.run.watched))
 
     def checkpoint(self, path: Path, epoch: int, step: int) -> None:
         """The file first, then its row: a checkpoint that has a row has its file."""
@@ -219,6 +228,7 @@ def _train(run: TrainingRun, manifest: Manifest, report: RowReport) -> Artifact:
         cache_folder=storage.working_folder(PIXEL_CACHE),
         recognizer=run.recognizer.slug,
         resume_from=checkpoint,
+        watched=[each["sha256"] for each in run.watched] if checkpoint else (),
     )
 
 

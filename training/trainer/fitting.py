@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from training.config import TrainingConfig
 from training.config.schedules import Phase, phases
 from training.evaluation.epochs import EpochResult
 from training.evaluation.predictions import HeldOut
+from training.results.watched_picture import WatchedPicture
 from training.trainer.batches import Batches
 from training.trainer.callbacks import (
     AveragedWeights,
@@ -31,6 +33,7 @@ from training.trainer.input_pipeline import shuffled
 from training.trainer.linear_probe import LinearProbe
 from training.trainer.loss_and_optimizer import make_loss
 from training.trainer.phases import MAIN, PhaseSetup
+from training.trainer.watched import Watched, WatchedCallback
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +45,16 @@ class EpochReport(Protocol):
 
     def epoch(self, result: EpochResult) -> None: ...
 
+    def answered(self, epoch: int, pictures: list[WatchedPicture]) -> None:
+        """What it says after so many epochs of some pictures that it does not learn from."""
+
     def checkpoint(self, path: Path, epoch: int, step: int) -> None:
         """Takes over a finished file with the state after whole epochs and some batches of the next."""
 
 
-def fit(setup: PhaseSetup, report: EpochReport, *, begun: TrainingState | None = None) -> HeldOut | None:
+def fit(
+    setup: PhaseSetup, report: EpochReport, *, begun: TrainingState | None = None, watched: Sequence[str] = ()
+) -> HeldOut | None:
     """Run all epochs that are not done; the network ends with the weights of the best one, or of the final ones.
 
     The best one has the lowest validation loss. Fine-tuning that began with a linear probe and did not lower its loss
@@ -54,16 +62,19 @@ def fit(setup: PhaseSetup, report: EpochReport, *, begun: TrainingState | None =
 
     Args:
         begun: the state to go on from; none to start with the network as it is.
+        watched: checksums of the pictures that an attempt before has shown as it learned; none to pick some.
     Returns: what the network answered to the validation pictures, or others, before it learned from them; none where it
         never did.
     """
-    return Fitting(setup, report, begun).run()
+    return Fitting(setup, report, begun, watched).run()
 
 
 class Fitting:
     """One training on its way."""
 
-    def __init__(self, setup: PhaseSetup, report: EpochReport, begun: TrainingState | None) -> None:
+    def __init__(
+        self, setup: PhaseSetup, report: EpochReport, begun: TrainingState | None, watched: Sequence[str]
+    ) -> None:
         self.setup, self.report, self.begun = setup, report, begun
         self.network, self.manifest, self.config = setup.network, setup.manifest, setup.config
         if begun:
@@ -74,6 +85,7 @@ class Fitting:
         self.checkpointer = Checkpointer(self._keep, self.network, self.best, self.accuracy, self.manifest.sha256)
         self.checkpointer.held_out = begun.held_out if begun else []
         self.last_probe: LinearProbe | None = None
+        self.watched = Watched(self.manifest, watched, report.answered)
         self.labels = self.manifest.labels()
         self.train = self.manifest.positions("train")
         self.validation = self.manifest.positions("validation")
@@ -120,6 +132,7 @@ class Fitting:
         rate = len(learned) / max(seconds, 1e-6)
         self.best.offer(val_loss, AFTER_PROBE)
         self.report.epoch(EpochResult(AFTER_PROBE, loss, accuracy, val_loss, val_accuracy, 0.0, rate, seconds))
+        self.watched.hear(AFTER_PROBE, chosen_by, answers)
         self.checkpointer.keep_network(AFTER_PROBE)
 
     def _probe_of_all(self) -> HeldOut:
@@ -137,6 +150,8 @@ class Fitting:
         if self.begun and (phase.first, 0) < (self.done, self.step):
             restore_learner(learner, self.network, self.begun)
         at_rest = batches.at_rest(self.validation)
+        asked = self.watched.of(self.validation)
+        watching = WatchedCallback(self.watched, asked, batches.source.at_rest(asked), MAIN)
         for epoch in range(max(phase.first, self.done), phase.last):
             has_joined = epoch >= phase.joined
             stalled = epoch - max(phase.first, self.best.best.epoch)
@@ -147,12 +162,18 @@ class Fitting:
             if has_joined and not self.checkpointer.held_out:
                 self.checkpointer.held_out = [self._answers(learner, at_rest)]
             self.best.has_joined = has_joined
-            self._epoch(learner, batches, at_rest, epoch, stalled)
+            self._epoch(learner, batches, at_rest, epoch, stalled, [] if has_joined else [watching])
             if _has_ended_early(self.config, phase, epoch + 1 - max(phase.first, self.best.best.epoch)):
                 log.info("No lower loss on pictures to choose by for %d epochs: enough", self.config.early_stopping)
 
     def _epoch(
-        self, learner: keras.Model, batches: Batches, at_rest: tf.data.Dataset, epoch: int, stalled: int
+        self,
+        learner: keras.Model,
+        batches: Batches,
+        at_rest: tf.data.Dataset,
+        epoch: int,
+        stalled: int,
+        watching: list[WatchedCallback],
     ) -> None:
         goes_on = self.begun if self.begun and self.step and epoch == self.done else None
         if not goes_on:
@@ -169,6 +190,7 @@ class Fitting:
             callbacks=[
                 EpochReporter(self.report.epoch, num_left, carried),
                 self.best,
+                *watching,
                 *([AveragedWeights()] if self.config.weight_averaging else []),
                 self.checkpointer,
             ],

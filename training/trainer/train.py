@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,7 @@ def train(
     cache_folder: Path,
     recognizer: str = "",
     resume_from: Path | None = None,
+    watched: Sequence[str] = (),
 ) -> Artifact:
     """Train one network and write its H5 and its serving model.
 
@@ -66,6 +68,7 @@ def train(
         cache_folder: where decoded pictures are kept from run to run.
         recognizer: slug that the H5 carries.
         resume_from: a checkpoint of the same training; it goes on there and ends as if it had never stopped.
+        watched: checksums of the pictures that an attempt before has shown as it learned; none to pick some.
     Raises: UserFacingError with a sentence for the run's page; OSError with a file's name where a disk is full.
     """
     report.stage("preparing")
@@ -87,7 +90,7 @@ def train(
         )
         report.stage("training")
         setup = PhaseSetup(network, cache, manifest, config, folder)
-        held_out = fit(setup, report, begun=begun)
+        held_out = fit(setup, report, begun=begun, watched=watched)
 
     report.stage("converting")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))

@@ -21,6 +21,7 @@ from webapp.presenters.run_facts import choice_of, foreseen_end, made_with, part
 from webapp.presenters.run_sentences import START_A_WORKER, how_it_goes_on, what_it_waits_for
 from webapp.presenters.setting_names import said
 from webapp.presenters.version_words import right_on
+from webapp.presenters.watched import watched_of
 
 RUNS_A_PAGE = 30
 EPOCH_FIELDS = ("number", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "pictures_per_second")
@@ -64,6 +65,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "choice": choice_of(run),
         "parts": parts_of(run),
         "candidates": candidates_of(run),
+        "watched": watched_of(run),
         "waited": seconds_waited(run),
         "right_so_far": right_so_far(epochs[-1].val_accuracy if epochs else None),
         "expected_end": foreseen_end(run),
@@ -98,6 +100,7 @@ def status(request: HttpRequest, pk: int) -> JsonResponse:
             "choice": choice_of(run),
             "parts": parts_of(run),
             "candidates": candidates_of(run),
+            "watched": watched_of(run),
             "waited": seconds_waited(run),
             "right_so_far": right_so_far(epochs[-1]["val_accuracy"] if epochs else None),
             "attempts": run.attempts,

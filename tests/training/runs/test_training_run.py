@@ -16,6 +16,7 @@ from training.devices import Device
 from training.models import Recognizer, TrainingRun
 from training.results.candidate import Candidate
 from training.runs.requests import RunRequest
+from training.results.watched_picture import WatchedPicture
 from training.runs.training_run import RowReport, settle_network
 
 WINNER = TrainingConfig.for_network("cnn", {"image_size": 48, "augmentation": ("flip", "zoom")})
@@ -88,6 +89,18 @@ def test_the_parts_of_an_attempt_and_what_it_is_made_with_are_kept(run: Training
     kept = TrainingRun.objects.get(pk=run.pk)
     assert set(kept.environment["parts"]) == {"choosing", "preparing", "training", "converting"}
     assert (kept.state, kept.environment["device"]) == ("evaluating", "Some CPU × 2")
+
+
+def test_the_answers_to_watched_pictures_are_kept_from_epoch_to_epoch(run: TrainingRun) -> None:
+    report = RowReport(run)
+
+    report.answered(1, [WatchedPicture("one", "circle", ["square"])])
+    report.answered(2, [WatchedPicture("one", "circle", ["circle"])])
+    report.answered(3, [WatchedPicture("one", "circle", ["circle"])])
+    report.answered(2, [WatchedPicture("one", "circle", ["square"])])  # a later attempt goes on after the first epoch
+
+    kept = TrainingRun.objects.get(pk=run.pk).watched
+    assert kept == [{"sha256": "one", "label": "circle", "answers": ["square", "square"]}]
 
 
 def test_a_part_that_is_begun_twice_began_the_first_time(run: TrainingRun) -> None:

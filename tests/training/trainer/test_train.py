@@ -41,6 +41,7 @@ class Kept:
     stop_at: tuple[int, int] | None = None  # epochs done, batches done of the next
     stages: list[str] = field(default_factory=list)
     epochs: list[Any] = field(default_factory=list)
+    watched: list[tuple[int, list[Any]]] = field(default_factory=list)
     resumed_after: list[int] = field(default_factory=list)
     checkpoints: list[Path] = field(default_factory=list)
 
@@ -49,6 +50,9 @@ class Kept:
 
     def stage(self, stage: str) -> None:
         self.stages.append(stage)
+
+    def answered(self, epoch: int, pictures: list[Any]) -> None:
+        self.watched.append((epoch, pictures))
 
     def epoch(self, result: Any) -> None:
         self.epochs.append(result)
@@ -83,6 +87,8 @@ def test_a_run_learns_and_tells_how_it_goes(run: tuple[Any, Kept]) -> None:
     assert report.resumed_after == [0]
     assert [each.number for each in report.epochs] == [1, 2, 3, 4, 5]
     assert report.epochs[-1].loss < report.epochs[0].loss
+    assert [epoch for epoch, _ in report.watched] == [1, 2, 3, 4, 5]
+    assert len({tuple(each.sha256 for each in pictures) for _, pictures in report.watched}) == 1
     assert artifact.evaluation.pictures == 12
     assert artifact.h5.path.is_file()
     assert artifact.serving_model.max_difference < 1e-4

@@ -549,6 +549,31 @@ def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client: Client, ru
     assert "Choosing a network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
 
+def test_pictures_are_shown_whose_answers_turn(
+    staff_client: Client, run: TrainingRun, add_pictures: Any
+) -> None:
+    add_pictures(run.recognizer, count=3)
+    pictures = run.recognizer.pictures.order_by("pk")[:3]
+    answers = [["square", "circle"], ["circle", "square"], ["circle", "circle"]]
+    watched = [
+        {"sha256": picture.sha256, "label": "circle", "answers": said}
+        for picture, said in zip(pictures, answers, strict=True)
+    ]
+    gone = {"sha256": "0" * 64, "label": "circle", "answers": ["circle"]}
+    TrainingRun.objects.update(watched=[*watched, gone])
+
+    shown = status_of(staff_client, run)["watched"]
+
+    assert [(each["is_right"], each["note"]) for each in shown] == [
+        (True, "was taken for Square"),
+        (False, "is Circle"),
+        (True, ""),
+    ]
+    assert [each["image"] for each in shown] == [f"/manage/pictures/{picture.pk}/file/" for picture in pictures]
+    page = staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+    assert page.count('<li data-state="right">') == 2
+
+
 def test_a_run_of_an_earlier_release_tested_and_prepared_in_one_part(staff_client: Client, run: TrainingRun) -> None:
     began = timezone.now() - timedelta(seconds=65)
     parts = {"training": began.isoformat(), "evaluating": (began + timedelta(seconds=5)).isoformat()}
