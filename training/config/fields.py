@@ -190,7 +190,12 @@ class Settings:
         when={"loss": ("cross_entropy",)},
     )
     class_weights: str = setting(
-        "none", N_("Balanced lets the pictures of small classes count more."), choices=CLASS_WEIGHTS
+        "none",
+        N_(
+            "Lets the pictures of small classes count more: as much as those of large ones when balanced, half way "
+            "with the square root of their number."
+        ),
+        choices=CLASS_WEIGHTS,
     )
     final_epochs: int = setting(
         0,

@@ -22,8 +22,10 @@ HELP = {
 }
 
 # Over the network's own defaults.
-_PROBED: dict[str, Any] = {"linear_probe": True, "fine_tune": "none", "epochs": 1}
+_UNEVEN: dict[str, Any] = {"class_weights": "square_root"}  # measured in training/trainer/linear_probe.py
+_PROBED: dict[str, Any] = {**_UNEVEN, "linear_probe": True, "fine_tune": "none", "epochs": 1}
 _FINE_TUNED: dict[str, Any] = {
+    **_UNEVEN,
     "linear_probe": True,
     "fine_tune": "upper",
     "fine_tune_learning_rate": 5e-4,  # network selection, which sees the pictures, knows better
@@ -94,7 +96,7 @@ def preset_config(preset: str, network: str, *, num_pictures: int = 0, side: int
         config = TrainingConfig.for_network(network, _PRETRAINED[preset])
         return config if config.learns_only_its_last_layer else _as_long_as(config, num_pictures)
     epochs = _epochs_from_scratch(preset, num_pictures)
-    settings = {**_FROM_SCRATCH[network], "epochs": epochs, "final_epochs": final_of(epochs)}
+    settings = {**_UNEVEN, **_FROM_SCRATCH[network], "epochs": epochs, "final_epochs": final_of(epochs)}
     config = TrainingConfig.for_network(network, settings)
     enough = max(_SMALLEST_SIDE, 8 * math.ceil(side / 8))
     return config.changed({"image_size": min(config.image_size, enough)}) if side else config

@@ -87,12 +87,6 @@ def _mixed(ones: NDArray[np.float32], others: NDArray[np.float32], share: float)
     return np.float32(share) * ones + np.float32(1 - share) * others
 
 
-def balanced_weights(labels: NDArray[np.int32], num_classes: int) -> NDArray[np.float32]:
-    """(num_classes,) what a picture of each class counts so that all classes count the same, 1 on the average."""
-    counts = np.bincount(labels, minlength=num_classes)
-    return (len(labels) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
-
-
 def _in_order(read: Callable[[int], tuple[NDArray[Any], ...]], steps: range) -> tf.data.Dataset:
     """What is read for each step, two steps ahead of whoever asks."""
     sample = read(steps.start)

@@ -2,7 +2,9 @@
 
 It is judged by k-fold: each picture is answered by a regression that saw nothing of its fold, and near-duplicates are
 in one fold. Measured on 20 and 60 pictures a class of animals, rubbish, eye grounds and pets (EfficientNet-Lite0):
-0.797 and 0.833 of unseen pictures right; linear discriminant analysis with shrinkage 0.791 and 0.816.
+0.797 and 0.833 of unseen pictures right; linear discriminant analysis with shrinkage 0.791 and 0.816. With 160 pictures
+of some classes and 16 of the others, weighed by the square root of their sizes, 0.870 of what comes in those shares were
+right and 0.58 of the rare; unweighed 0.862 and 0.50, all classes weighed the same 0.864 and 0.64.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from training.evaluation.calibration import calibrated, fit_temperature
+from training.trainer.class_weights import class_weights
 
 STRENGTHS = (3.0, 10.0, 30.0)  # the inverse of the regularization, of features that are 1 long on the average
 MAX_FOLDS = 5
@@ -40,7 +43,14 @@ class LinearProbe:
         return _softmax(features @ self.kernel + self.offsets)
 
 
-def find_probe(features: Features, labels: NDArray[np.int32], groups: NDArray[Any], num_classes: int) -> LinearProbe:
+def find_probe(
+    features: Features,
+    labels: NDArray[np.int32],
+    groups: NDArray[Any],
+    num_classes: int,
+    *,
+    weighing: str = "square_root",
+) -> LinearProbe:
     """The last layer for these features, as strong and as sure as k-fold finds best.
 
     The products are too small to be shared among threads: those wait for each other with all their might, and beside
@@ -50,20 +60,24 @@ def find_probe(features: Features, labels: NDArray[np.int32], groups: NDArray[An
         features: (n, width).
         labels: (n,) of at least two classes.
         groups: (n,) names; pictures of one name are near-duplicates.
+        weighing: what a picture of each class counts, as a config's `class_weights` names it.
     """
     with threadpool_limits(1):
-        return _found(features, labels, groups, num_classes)
+        return _found(features, labels, groups, num_classes, weighing)
 
 
-def _found(features: Features, labels: NDArray[np.int32], groups: NDArray[Any], num_classes: int) -> LinearProbe:
+def _found(
+    features: Features, labels: NDArray[np.int32], groups: NDArray[Any], num_classes: int, weighing: str
+) -> LinearProbe:
     length = mean_length(features)
     scaled = features / length
     folds = grouped_folds(labels, groups)
-    tried = {strength: _held_out(scaled, labels, num_classes, strength, folds) for strength in STRENGTHS}
+    weights = class_weights(weighing, labels, num_classes)[labels]
+    tried = {strength: _held_out(scaled, labels, weights, num_classes, strength, folds) for strength in STRENGTHS}
     temperatures = {strength: fit_temperature(labels, held_out) for strength, held_out in tried.items()}
     sure = {strength: calibrated(tried[strength], temperatures[strength]) for strength in STRENGTHS}
     best = min(STRENGTHS, key=lambda strength: _cross_entropy(sure[strength], labels))
-    kernel, offsets = _fitted(scaled, labels, num_classes, best)
+    kernel, offsets = _fitted(scaled, labels, weights, num_classes, best)
     colder = 1 / temperatures[best]
     return LinearProbe(
         (kernel * (colder / length)).astype(np.float32), (offsets * colder).astype(np.float32), sure[best]
@@ -95,6 +109,7 @@ def grouped_folds(labels: NDArray[np.int32], groups: NDArray[Any]) -> list[NDArr
 def _held_out(
     features: Features,
     labels: NDArray[np.int32],
+    weights: NDArray[np.float32],
     num_classes: int,
     strength: float,
     folds: list[NDArray[np.intp]],
@@ -102,13 +117,13 @@ def _held_out(
     found = np.full((len(labels), num_classes), 1 / num_classes)
     for fold in folds:
         seen = np.setdiff1d(np.arange(len(labels)), fold)
-        kernel, offsets = _fitted(features[seen], labels[seen], num_classes, strength)
+        kernel, offsets = _fitted(features[seen], labels[seen], weights[seen], num_classes, strength)
         found[fold] = _softmax(features[fold] @ kernel + offsets)
     return found
 
 
 def _fitted(
-    features: Features, labels: NDArray[np.int32], num_classes: int, strength: float
+    features: Features, labels: NDArray[np.int32], weights: NDArray[np.float32], num_classes: int, strength: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Kernel (width, num_classes) and offsets (num_classes,); a class without pictures is next to never answered."""
     from sklearn.linear_model import LogisticRegression
@@ -120,7 +135,9 @@ def _fitted(
         return kernel, offsets
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it could go on: the last decimals change no answer
-        found = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, tol=TOLERANCE).fit(features, labels)
+        found = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, tol=TOLERANCE).fit(
+            features, labels, weights
+        )
     if len(classes) == 2:  # it keeps one row: of the second class against the first
         kernel[:, classes] = found.coef_.T * np.array([-0.5, 0.5])
         offsets[classes] = found.intercept_ * np.array([-0.5, 0.5])

@@ -17,7 +17,8 @@ from training.config import TrainingConfig
 from training.config.schedules import Phase
 from training.data.manifest import Manifest
 from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino
-from training.trainer.batches import Batches, balanced_weights
+from training.trainer.batches import Batches
+from training.trainer.class_weights import class_weights
 from training.trainer.feature_file import FeatureFile
 from training.trainer.input_pipeline import Cache, Features, Pictures, blocks, features
 from training.trainer.linear_probe import LinearProbe, find_probe
@@ -99,7 +100,9 @@ class PhaseSetup:
     def probe(self, positions: NDArray[np.intp]) -> LinearProbe:
         """Find the last layer from some pictures' features, and put it into the network."""
         labels, groups = self.manifest.labels()[positions], self.manifest.groups()[positions]
-        found = find_probe(self.features_of(positions), labels, groups, self.num_classes)
+        found = find_probe(
+            self.features_of(positions), labels, groups, self.num_classes, weighing=self.config.class_weights
+        )
         self.network.get_layer("probabilities").set_weights([found.kernel, found.offsets])
         return found
 
@@ -143,8 +146,9 @@ class PhaseSetup:
 
     def _batches(self, source: Pictures | Features, heads: tuple[str, ...] = ()) -> Batches:
         labels, weights = self.manifest.labels(), None
-        if self.config.class_weights == "balanced":
-            weights = balanced_weights(labels[self.manifest.positions("train")], self.num_classes)
+        if self.config.class_weights != "none":
+            learned = labels[self.manifest.positions("train")]
+            weights = class_weights(self.config.class_weights, learned, self.num_classes)
         return Batches(source, labels, self.num_classes, self.config, weights, heads)
 
 

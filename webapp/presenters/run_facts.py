@@ -102,6 +102,8 @@ def _titles(run: TrainingRun) -> dict[str, str]:
         titles[TrainingRun.State.EVALUATING.value] = _("Testing, and preparing to answer")
     if CHOOSING not in run.environment["parts"] and not run.candidates:
         del titles[CHOOSING]
+    if run.state == TrainingRun.State.SUCCEEDED:  # what it did without is not said to wait
+        return {name: title for name, title in titles.items() if name in run.environment["parts"]}
     return titles
 
 

@@ -92,6 +92,7 @@ CHOICES = {
     "cross_entropy": _("cross-entropy"),
     "mean_squared_error": _("mean squared error"),
     "balanced": _("balanced"),
+    "square_root": _("square root"),
     "upper": _("the upper part"),
     "whole": _("the whole network"),
     # activations

@@ -64,17 +64,6 @@ def test_all_of_a_picture_is_of_its_one_class_where_none_are_blended() -> None:
     assert all((each == np.eye(2)[LABELS]).all() and each.dtype == np.float32 for each in shares)
 
 
-def test_classes_weigh_the_same_when_balanced() -> None:
-    from training.trainer.batches import balanced_weights
-
-    labels = np.array([0] * 9 + [1])
-
-    weights = balanced_weights(labels, 2)
-
-    assert weights[labels].sum() == pytest.approx(10)
-    assert 9 * weights[0] == pytest.approx(weights[1])
-
-
 def test_every_head_is_asked_for_the_class_with_the_same_weight() -> None:
     weighed = batches_of(config(), weights=np.array([0.5, 2], np.float32), heads=("probabilities", "auxiliary"))
 

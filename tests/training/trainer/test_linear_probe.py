@@ -93,3 +93,20 @@ def test_the_length_of_the_features_changes_no_answer() -> None:
     )
 
     assert long == pytest.approx(usual, abs=1e-3)
+
+
+def test_small_classes_are_answered_more_often_when_they_count_more() -> None:
+    labels = np.array([0] * 300 + [1] * 12, np.int32)
+    features = some_features(labels, spread=4)
+    unseen = np.repeat(np.arange(2, dtype=np.int32), 200)
+
+    found = {
+        weighing: find_probe(features, labels, alone(labels), 2, weighing=weighing)
+        .answers(some_features(unseen, spread=4, seed=5))
+        .argmax(axis=1)
+        for weighing in ("none", "square_root", "balanced")
+    }
+
+    recalls = [float(found[weighing][unseen == 1].mean()) for weighing in ("none", "square_root", "balanced")]
+    assert recalls == sorted(recalls)
+    assert recalls[0] < recalls[1]

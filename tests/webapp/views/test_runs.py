@@ -584,6 +584,15 @@ def test_a_run_of_an_earlier_release_tested_and_prepared_in_one_part(staff_clien
     assert titles == ["Preparing pictures", "Learning", "Testing, and preparing to answer"]
 
 
+def test_a_run_that_is_done_waits_for_nothing(staff_client: Client, run: TrainingRun) -> None:
+    began = timezone.now()
+    TrainingRun.objects.update(
+        state=TrainingRun.State.SUCCEEDED, ended_at=began, environment={"parts": {"preparing": began.isoformat()}}
+    )
+
+    assert [part["state"] for part in status_of(staff_client, run)["parts"]] == ["done"]
+
+
 def test_the_part_at_work_says_how_far_it_is_and_how_long_it_has_taken(staff_client: Client, run: TrainingRun) -> None:
     began = timezone.now() - timedelta(seconds=65)
     TrainingRun.objects.update(environment={"parts": {"training": began.isoformat()}})
