@@ -16,6 +16,7 @@ from training.config.choices import (
     FINE_TUNINGS,
     FROM_SCRATCH,
     INITIALIZERS,
+    LITES,
     LOSSES,
     NETWORKS,
     OPTIMIZERS,
@@ -98,6 +99,15 @@ class Settings:
         choices=FINE_TUNINGS,
         networks=TUNABLE,
         when={"pretrained": (True,)},
+    )
+    beside_start: bool = setting(
+        False,
+        N_(
+            "Once fine-tuned, the network answers together with itself as it was before: its lower part is shared, "
+            "and its upper part is there twice."
+        ),
+        networks=(*LITES, "mobilenetv2"),
+        when={"pretrained": (True,), "linear_probe": (True,), "fine_tune": ("upper",)},
     )
     views: int = setting(
         4,
@@ -322,6 +332,11 @@ class Settings:
     def begins_with_a_probe(self) -> bool:
         """Its last layer is found at once, in what counts as its first epoch."""
         return self.is_fine_tuned and self.linear_probe
+
+    @property
+    def stands_beside_its_start(self) -> bool:
+        """Its upper part is there twice: fine-tuned, and as ImageNet taught it. Only a finished network's is."""
+        return self.beside_start and self.has_pretrained_weights and self.fine_tune == "upper"
 
     @property
     def tunes_its_backbone(self) -> bool:

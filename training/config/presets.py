@@ -28,6 +28,7 @@ _FINE_TUNED: dict[str, Any] = {
     **_UNEVEN,
     "linear_probe": True,
     "fine_tune": "upper",
+    "beside_start": True,
     "fine_tune_learning_rate": 5e-4,  # network selection, which sees the pictures, knows better
     "weight_decay": 0.02,
     "label_smoothing": 0.1,

@@ -13,6 +13,7 @@ import keras
 
 from training.config import TrainingConfig
 from training.networks.applications import cuts, fine_tune_from, freeze_backbone, on_backbone, unfreeze_backbone
+from training.networks.beside_start import join
 from training.networks.googlenet import googlenet
 from training.networks.googlenet import with_auxiliary_heads as _googlenet_with_auxiliary_heads
 from training.networks.parts import BATCH_NORM_MOMENTUM
@@ -27,6 +28,7 @@ __all__ = [
     "fine_tune_from",
     "freeze_backbone",
     "head_of",
+    "join",
     "random_layers",
     "unfreeze_backbone",
     "with_augmentation_at_rest",

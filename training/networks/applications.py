@@ -19,6 +19,7 @@ from training.config.pretrained_weights import keras_file, keras_folder
 from training.errors import WeightsNotFound
 from training.messages import N_
 from training.networks import efficientnet_lite
+from training.networks.beside_start import beside_start
 from training.networks.parts import BATCH_NORM_MOMENTUM, on_maps, pixels_of
 from training.networks.random_layers import augmented
 
@@ -98,6 +99,9 @@ def backbone_of(config: TrainingConfig, prefix: str = "") -> keras.Model:
     """
     if config.network in PAIRS:
         return _side_by_side(config)
+    if config.stands_beside_its_start:
+        alone = backbone_of(replace(config, beside_start=False), prefix)
+        return beside_start(alone, fine_tune_from(alone, config))
     if config.network in efficientnet_lite.SIZES:
         lite = efficientnet_lite.efficientnet_lite(
             config.network, config.image_size, pretrained=config.pretrained, prefix=prefix

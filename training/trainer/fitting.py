@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,12 +15,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from training import networks
 from training.config import TrainingConfig
 from training.config.schedules import Phase, phases
 from training.evaluation.epochs import EpochResult
 from training.evaluation.predictions import HeldOut
 from training.results.watched_picture import WatchedPicture
 from training.trainer.batches import Batches
+from training.trainer.blending import best_share, blended
 from training.trainer.callbacks import (
     AveragedWeights,
     BestWeights,
@@ -29,6 +32,7 @@ from training.trainer.callbacks import (
     restore_network,
 )
 from training.trainer.checkpoints import Best, TrainingState, write_checkpoint
+from training.trainer.imagenet_bodies import knows
 from training.trainer.input_pipeline import shuffled
 from training.trainer.linear_probe import LinearProbe
 from training.trainer.loss_and_optimizer import make_loss
@@ -54,19 +58,27 @@ class EpochReport(Protocol):
 
 def fit(
     setup: PhaseSetup, report: EpochReport, *, begun: TrainingState | None = None, watched: Sequence[str] = ()
-) -> HeldOut | None:
+) -> Fitted:
     """Run all epochs that are not done; the network ends with the weights of the best one, or of the final ones.
 
-    The best one has the lowest validation loss. Fine-tuning that began with a linear probe and did not lower its loss
-    is taken back; the probe is found anew then, from all pictures but those of the test.
+    The best one has the lowest validation loss. Fine-tuning that began with a linear probe and is no better than it is
+    taken back; the probe is found anew then, from all pictures but those of the test. Where it is better it answers
+    alone or together with its start.
 
     Args:
         begun: the state to go on from; none to start with the network as it is.
         watched: checksums of the pictures that an attempt before has shown as it learned; none to pick some.
-    Returns: what the network answered to the validation pictures, or others, before it learned from them; none where it
-        never did.
     """
     return Fitting(setup, report, begun, watched).run()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a training."""
+
+    network: keras.Model
+    config: TrainingConfig  # that builds such a network
+    held_out: HeldOut | None  # answers to pictures that it learned from later; none where it never did
 
 
 class Fitting:
@@ -91,7 +103,7 @@ class Fitting:
         self.validation = self.manifest.positions("validation")
         self.all = np.sort(np.concatenate([self.train, self.validation]))
 
-    def run(self) -> HeldOut | None:
+    def run(self) -> Fitted:
         for phase in phases(self.config):
             if self.done >= phase.last:
                 continue
@@ -105,11 +117,45 @@ class Fitting:
             self.best.best.epoch,
             self.best.best.loss,
         )
+        share = self._share()
+        if math.isinf(share):
+            return self._alone(self._probe_of_all())
+        if share:
+            return self._beside_start(share)
+        held_out = self.checkpointer.held_out
+        return self._alone(HeldOut(self.labels[self.validation], held_out[0]) if held_out else None)
+
+    def _plain(self) -> TrainingConfig:
+        return replace(self.config, beside_start=False, augmentation=())
+
+    def _alone(self, held_out: HeldOut | None) -> Fitted:
+        return Fitted(self.network, replace(self.config, beside_start=False), held_out)
+
+    def _share(self) -> float:
+        """What its start counts beside the fine-tuned network: infinite where it is better alone, 0 where it is not."""
         if self.is_probe_best:
-            return self._probe_of_all()
-        if self.checkpointer.held_out:
-            return HeldOut(self.labels[self.validation], self.checkpointer.held_out[0])
-        return None
+            return math.inf
+        if not (self.config.begins_with_a_probe and self.config.stands_beside_its_start and knows(self.config)):
+            return 0.0
+        if not self.checkpointer.held_out:
+            learner, batches = self.setup.prepare(phases(self.config)[-1])
+            self.checkpointer.held_out = [self._answers(learner, batches.at_rest(self.validation))]
+        tuned, start = self.checkpointer.held_out[0], self._answers_of_start()
+        share = best_share(self.labels[self.validation], tuned, start)
+        log.info("Beside its start, which counts %g times as much: the best on pictures to choose by", share)
+        self.checkpointer.held_out = [blended(tuned, start, share).astype(np.float32)]
+        return share
+
+    def _answers_of_start(self) -> NDArray[np.float64]:
+        """To the validation pictures, before it learned from them."""
+        probe = self.last_probe or self.setup.found_probe(self.train)
+        return probe.answers(self.setup.features_of(self.validation))
+
+    def _beside_start(self, share: float) -> Fitted:
+        config = replace(self.config, augmentation=())
+        whole = networks.build(config, self.setup.num_classes)
+        networks.join(whole, self.network, self.setup.found_probe(self.all).head, share)
+        return Fitted(whole, self.config, HeldOut(self.labels[self.validation], self.checkpointer.held_out[0]))
 
     @property
     def is_probe_best(self) -> bool:
@@ -123,7 +169,7 @@ class Fitting:
             self.last_probe = probe = self.setup.probe(self.all)
             learned, chosen_by, answers = self.all, self.all, probe.held_out
         else:
-            probe = self.setup.probe(self.train)
+            self.last_probe = probe = self.setup.probe(self.train)
             learned, chosen_by = self.train, self.validation
             answers = probe.answers(self.setup.features_of(chosen_by))
         loss, accuracy = self._figures(probe.answers(self.setup.features_of(learned)), learned)
@@ -136,10 +182,14 @@ class Fitting:
         self.checkpointer.keep_network(AFTER_PROBE)
 
     def _probe_of_all(self) -> HeldOut:
-        if not self.config.learns_only_its_last_layer:
+        if self.config.learns_only_its_last_layer:
+            probe = self.last_probe or self.setup.probe(self.all)
+        else:
             log.info("Fine-tuning brought nothing on pictures to choose by: the network stays as ImageNet taught it")
+            if not self.is_probe_best:
+                self.network = self.setup.network = networks.build(self._plain(), self.setup.num_classes)
             self.setup.take_back(is_known=self.begun is None)
-        probe = self.last_probe or self.setup.probe(self.all)
+            probe = self.setup.probe(self.all)
         return HeldOut(self.labels[self.all], probe.held_out.astype(np.float32))
 
     def _learn(self, phase: Phase) -> None:

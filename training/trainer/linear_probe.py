@@ -38,9 +38,13 @@ class LinearProbe:
     offsets: NDArray[np.float32]  # (num_classes,)
     held_out: Probabilities  # of every picture it was found from, as sure as they may be
 
+    @property
+    def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self.kernel, self.offsets
+
     def answers(self, features: Features) -> Probabilities:
         """(n, num_classes) probabilities."""
-        return _softmax(features @ self.kernel + self.offsets)
+        return softmax(features @ self.kernel + self.offsets)
 
 
 def find_probe(
@@ -118,7 +122,7 @@ def _held_out(
     for fold in folds:
         seen = np.setdiff1d(np.arange(len(labels)), fold)
         kernel, offsets = _fitted(features[seen], labels[seen], weights[seen], num_classes, strength)
-        found[fold] = _softmax(features[fold] @ kernel + offsets)
+        found[fold] = softmax(features[fold] @ kernel + offsets)
     return found
 
 
@@ -146,7 +150,7 @@ def _fitted(
     return kernel, offsets
 
 
-def _softmax(logits: NDArray[np.floating[Any]]) -> Probabilities:
+def softmax(logits: NDArray[np.floating[Any]]) -> Probabilities:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 

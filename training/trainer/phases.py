@@ -99,12 +99,15 @@ class PhaseSetup:
 
     def probe(self, positions: NDArray[np.intp]) -> LinearProbe:
         """Find the last layer from some pictures' features, and put it into the network."""
-        labels, groups = self.manifest.labels()[positions], self.manifest.groups()[positions]
-        found = find_probe(
-            self.features_of(positions), labels, groups, self.num_classes, weighing=self.config.class_weights
-        )
+        found = self.found_probe(positions)
         self.network.get_layer("probabilities").set_weights([found.kernel, found.offsets])
         return found
+
+    def found_probe(self, positions: NDArray[np.intp]) -> LinearProbe:
+        """The last layer for the network as it was at the beginning."""
+        labels, groups = self.manifest.labels()[positions], self.manifest.groups()[positions]
+        features = self.features_of(positions)
+        return find_probe(features, labels, groups, self.num_classes, weighing=self.config.class_weights)
 
     def features_of(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
         """(len(positions), n) what the head sees of some pictures; computed once for each of them."""

@@ -90,7 +90,8 @@ def train(
         )
         report.stage("training")
         setup = PhaseSetup(network, cache, manifest, config, folder)
-        held_out = fit(setup, report, begun=begun, watched=watched)
+        fitted = fit(setup, report, begun=begun, watched=watched)
+        network, config = fitted.network, fitted.config
 
     report.stage("converting")
     network = networks.with_augmentation_at_rest(_rebuilt(network, config, num_classes))
@@ -100,7 +101,7 @@ def train(
     serving_model = make_serving_model(plain, folder, unseen, expected, body=setup.converted_body)
     log.info("The copy that answers differs from the H5 by at most %.2g", serving_model.max_difference)
     report.stage("evaluating")
-    result = evaluate(serving_model, cache, manifest, held_out)
+    result = evaluate(serving_model, cache, manifest, fitted.held_out)
     log.info("Accuracy %.4f on %d pictures it never saw", result.evaluation.accuracy, result.evaluation.pictures)
     provenance = provenance_of(recognizer, manifest, config, device, temperature=result.temperature)
     h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=unseen[0])
@@ -132,7 +133,7 @@ def network_to_fit(config: TrainingConfig, num_classes: int, *, with_weights: bo
         with_weights: whether pretrained weights are wanted where the config says so.
     Raises: WeightsNotFound.
     """
-    plain = replace(config, augmentation=(), pretrained=config.pretrained and with_weights)
+    plain = replace(config, augmentation=(), beside_start=False, pretrained=config.pretrained and with_weights)
     network = networks.build(plain, num_classes)
     if config.learns_only_its_last_layer:
         return network

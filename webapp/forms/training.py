@@ -29,6 +29,7 @@ GROUPS = {
         *(
             "pretrained",
             "linear_probe",
+            "beside_start",
             "fine_tune",
             "hidden_units",
             "filters",
