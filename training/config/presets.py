@@ -62,7 +62,7 @@ _FROM_SCRATCH: dict[str, dict[str, Any]] = {
     },
     "googlenet": {"image_size": 96, "label_smoothing": 0.1},
 }
-_EPOCHS_FROM_SCRATCH = {QUICK: 10, BALANCED: 30, THOROUGH: 100}
+_EPOCHS_FROM_SCRATCH = {QUICK: 10, BALANCED: 55, THOROUGH: 100}
 # How many pictures a network from scratch is shown at most: with more of them it needs fewer epochs.
 _PICTURES_SHOWN = {QUICK: 20_000, BALANCED: 80_000, THOROUGH: 140_000}
 _FEWEST_EPOCHS = 3

@@ -139,9 +139,7 @@ def _fitted(
         return kernel, offsets
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it could go on: the last decimals change no answer
-        found = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, tol=TOLERANCE).fit(
-            features, labels, weights
-        )
+        found = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, tol=TOLERANCE).fit(features, labels, weights)
     if len(classes) == 2:  # it keeps one row: of the second class against the first
         kernel[:, classes] = found.coef_.T * np.array([-0.5, 0.5])
         offsets[classes] = found.intercept_ * np.array([-0.5, 0.5])

@@ -63,9 +63,7 @@ def is_welcome(recognizer: Recognizer) -> bool:
     return not waits_or_works.exists() and not TrainingRun.objects.active().exists()
 
 
-def expected_seconds(
-    recognizer: Recognizer, requests: dict[str, RunRequest], num_pictures: int
-) -> dict[str, float]:
+def expected_seconds(recognizer: Recognizer, requests: dict[str, RunRequest], num_pictures: int) -> dict[str, float]:
     """How long each preset's training should take; those that no dry run was made for are left out."""
     digests = {preset: digest_of(request, num_pictures) for preset, request in requests.items()}
     done = _dry_runs(recognizer).filter(state=Job.State.DONE, params__digest__in=set(digests.values())).order_by("pk")

@@ -15,8 +15,8 @@ from training.data.manifest import Manifest
 from training.devices import Device
 from training.models import Recognizer, TrainingRun
 from training.results.candidate import Candidate
-from training.runs.requests import RunRequest
 from training.results.watched_picture import WatchedPicture
+from training.runs.requests import RunRequest
 from training.runs.training_run import RowReport, settle_network
 
 WINNER = TrainingConfig.for_network("cnn", {"image_size": 48, "augmentation": ("flip", "zoom")})

@@ -258,9 +258,7 @@ def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
     assert [(each.loss, each.val_loss) for each in epochs] == [(each.loss, each.val_loss) for each in expected]
 
 
-@pytest.mark.parametrize(
-    ("share", "is_beside"), [(0.5, True), (0.0, False), (math.inf, False)], ids=["beside it", "alone", "taken back"]
-)
+@pytest.mark.parametrize(("share", "is_beside"), [(0.5, True), (math.inf, False)], ids=["beside it", "taken back"])
 def test_what_was_fine_tuned_answers_as_the_pictures_to_choose_by_say(
     share: float, is_beside: bool, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

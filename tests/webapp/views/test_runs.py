@@ -549,9 +549,7 @@ def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client: Client, ru
     assert "Choosing a network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
 
-def test_pictures_are_shown_whose_answers_turn(
-    staff_client: Client, run: TrainingRun, add_pictures: Any
-) -> None:
+def test_pictures_are_shown_whose_answers_turn(staff_client: Client, run: TrainingRun, add_pictures: Any) -> None:
     add_pictures(run.recognizer, count=3)
     pictures = run.recognizer.pictures.order_by("pk")[:3]
     answers = [["square", "circle"], ["circle", "square"], ["circle", "circle"]]
