@@ -98,9 +98,8 @@ def _accuracy(version: Any, pictures: list[Path]) -> float:
 
 
 def _print_table(lines: list[dict[str, Any]]) -> None:
-    print(
-        "\n| pictures a class | set | draws | accuracy | least | seconds | ms an answer |\n|---|---|---|---|---|---|---|"
-    )
+    print("\n| pictures a class | set | draws | accuracy | least | seconds | ms an answer |")
+    print("|---|---|---|---|---|---|---|")
     for each in sorted({line["each"] for line in lines}):
         means = []
         for name in dict.fromkeys(line["set"] for line in lines):
