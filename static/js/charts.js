@@ -1,7 +1,7 @@
 // Draws the curves of a training run: one canvas for accuracy, one for loss, training and validation in each.
 
 export function drawCurves(box, { epochs, num_epochs: numEpochs }) {
-  box.hidden = epochs.length === 0;
+  box.hidden = epochs.length === 0 || numEpochs === 1; // one point makes no curve
   if (box.hidden) return;
   for (const canvas of box.querySelectorAll("canvas[data-chart]")) {
     const chart = Chart.getChart(canvas) ?? newChart(canvas, box.dataset);

@@ -41,8 +41,10 @@ class Part(TypedDict):
 
 
 def choice_of(run: TrainingRun) -> str:
-    """Why its network was picked, or that it will be; empty where a person chose it."""
-    return _("The network is chosen before the training begins.") if run.is_network_open else run.choice
+    """Why its network was picked, or that it will be; empty where a person chose it, or the list of candidates tells."""
+    if run.is_network_open:
+        return _("The network is chosen before the training begins.")
+    return "" if run.candidates else run.choice
 
 
 def parts_of(run: TrainingRun) -> list[Part]:
@@ -86,6 +88,9 @@ def _share_done(run: TrainingRun, part: str) -> float | None:
 
 
 def _epochs_done(run: TrainingRun) -> str:
+    """Empty where all is learned at once."""
+    if run.num_epochs == 1:
+        return ""
     return _("%(done)d / %(all)d epochs") % {"done": run.epochs_done, "all": run.num_epochs}
 
 

@@ -549,6 +549,15 @@ def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client: Client, ru
     assert "Choosing a network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
 
 
+def test_where_the_candidates_tell_it_the_choice_is_not_said_again(staff_client: Client, run: TrainingRun) -> None:
+    candidates = [{"network": "cnn", "state": "done", "done": 1.0, "accuracy": 0.9, "is_chosen": True}]
+    TrainingRun.objects.update(choice_sentence={"template": "cnn won.", "params": {}}, candidates=candidates)
+
+    status = status_of(staff_client, run)
+
+    assert (status["choice"], status["candidates"][0]["note"]) == ("", "chosen")
+
+
 def test_pictures_are_shown_whose_answers_turn(staff_client: Client, run: TrainingRun, add_pictures: Any) -> None:
     add_pictures(run.recognizer, count=3)
     pictures = run.recognizer.pictures.order_by("pk")[:3]
