@@ -19,4 +19,4 @@ def class_weights(kind: str, labels: NDArray[np.int32], num_classes: int) -> NDA
     """
     counts = np.maximum(np.bincount(labels, minlength=num_classes), 1)
     weights = counts ** -POWERS[kind]
-    return (weights / weights[labels].mean()).astype(np.float32)
+    return np.asarray(weights / weights[labels].mean(), np.float32)

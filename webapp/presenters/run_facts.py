@@ -41,7 +41,7 @@ class Part(TypedDict):
 
 
 def choice_of(run: TrainingRun) -> str:
-    """Why its network was picked, or that it will be; empty where a person chose it, or the list of candidates tells."""
+    """Why its network was picked, or that it will be; empty where a person chose it or the candidates tell."""
     if run.is_network_open:
         return _("The network is chosen before the training begins.")
     return "" if run.candidates else run.choice

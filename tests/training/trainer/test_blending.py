@@ -7,7 +7,7 @@ import pytest
 
 from training.trainer.blending import best_share, blended
 
-LABELS = np.random.default_rng(0).integers(0, 3, 300)
+LABELS = np.random.default_rng(0).integers(0, 3, 300, dtype=np.int32)
 
 
 def answers(right: float, seed: int) -> np.ndarray:

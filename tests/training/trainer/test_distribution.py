@@ -38,8 +38,6 @@ class Kept(Silent):
         self.stop_at: tuple[int, int] | None = None
         self.losses: list[float] = []
 
-    def answered(self, epoch: int, pictures: list[Any]) -> None: ...
-
     def epoch(self, result: Any) -> None:
         self.losses.append(result.loss)
 
