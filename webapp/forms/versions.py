@@ -18,7 +18,7 @@ class InUseForm(WithLooks, forms.Form):
 
 
 class PublishForm(InUseForm):
-    reason = forms.CharField(label=_("Reason (optional)"), max_length=MAX_REASON, required=False)
+    reason = forms.CharField(label=_("Why you publish it (optional)"), max_length=MAX_REASON, required=False)
 
 
 class RollBackForm(InUseForm):

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from django.utils.translation import gettext as _
 
+from training.config.choices import FROM_SCRATCH
 from training.models import TrainingRun
 from training.results.candidate import Candidate, State
 from webapp.presenters.durations import rough
@@ -56,7 +57,7 @@ def _note(each: Candidate, *, is_at_work: bool) -> str:
     if each.is_chosen:
         return _("chosen")
     if each.state == "left_out":
-        return _("left out")
+        return _("not needed") if each.network in FROM_SCRATCH else _("left out")
     if each.state == "waits":
         return _("waits")
     if is_at_work and each.seconds_left is not None:

@@ -111,7 +111,7 @@ def mostly_errs(evaluation: Evaluation, names: LabelNames, errors: Sequence[Erro
         sentence = _("No error comes twice: %(count)d single ones.") % {"count": len(found)}
         return Confused(sentence, list(errors[:MOST_SHOWN]))
     shown = [each for each in errors if (each.true, each.answered) == (values["true"], values["answered"])]
-    sentence = _("Mostly errs: %(true)s taken for %(answered)s (%(share)s).") % values
+    sentence = _("Errs most often so: %(true)s taken for %(answered)s (%(share)s).") % values
     return Confused(sentence, shown[:MOST_SHOWN])
 
 

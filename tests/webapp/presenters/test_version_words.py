@@ -124,7 +124,7 @@ def test_the_most_frequent_error_comes_with_its_pictures() -> None:
     mostly = mostly_errs(evaluation_with([17, 3], [1, 19]), NAMES, errors)
 
     assert mostly is not None
-    assert mostly.sentence == "Mostly errs: Glass taken for Plastic (3 of 20)."
+    assert mostly.sentence == "Errs most often so: Glass taken for Plastic (3 of 20)."
     assert mostly.errors == [errors[1]]
 
 

@@ -652,7 +652,7 @@ def test_networks_are_listed_while_one_is_chosen(staff_client: Client, choosing:
     assert [(each["title"], each["figure"], each["note"], each["done"]) for each in status["candidates"]] == [
         ("MobileNetV2", "91\N{NO-BREAK SPACE}% right", "", 1.0),
         ("EfficientNet-Lite2", "93\N{NO-BREAK SPACE}% right", "about 20 s left", 0.5),
-        ("CNN", "", "left out", 0.0),
+        ("CNN", "", "not needed", 0.0),
     ]
     assert status["parts"][0]["done"] == 0.75
     assert "about 20 s left" in staff_client.get(f"/manage/runs/{choosing.pk}/").content.decode()
