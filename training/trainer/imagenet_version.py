@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import keras
 import numpy as np
 
-from training.artifacts.h5 import Provenance, write_h5
+from training.artifacts.h5 import write_h5
 from training.artifacts.version_files import H5_NAME, Artifact
 from training.config import TrainingConfig
 from training.data.drawn_pictures import clock, variants
 from training.devices import Device
-from training.environment import environment_of
 from training.networks.imagenet_classes import on_imagenet_classes
 from training.trainer.conversion import make_serving_model
 from training.trainer.distribution import prepare_device
+from training.trainer.train import provenance_of
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +55,6 @@ def make_imagenet_version(
     expected = np.asarray(network(pixels.astype(np.float32), training=False))
     serving_model = make_serving_model(network, folder, pixels, expected)
     log.info("The copy that answers differs from the H5 by at most %.2g", serving_model.max_difference)
-    provenance = Provenance(
-        recognizer,
-        class_names,
-        config.to_dict(),
-        manifest_sha256="",
-        keras_version=keras.__version__,
-        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        environment=environment_of(device),
-    )
+    provenance = provenance_of(recognizer, class_names, config, device)
     h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=pixels[0])
     return Artifact(h5, serving_model, None, 1.0, None, network.count_params())

@@ -90,7 +90,7 @@ def _unwatched(*_: object) -> None:
 
 
 class FrozenAccuracies(NamedTuple):
-    """What a logistic regression on frozen features gets right of the validation pictures; NaN without weights."""
+    """What a logistic regression on frozen features gets right of the validation pictures, as they are and flipped."""
 
     plain: float
     mirrored: float
@@ -117,7 +117,7 @@ def select_network(
     Args:
         config: its seed and precision are kept.
         preset: whose settings the chosen one gets.
-        cache_folder: where a conversion may write for a moment.
+        cache_folder: the run's own, where conversions and what the chosen one has computed are left to its training.
         side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
         is_mirror_safe: whether a mirrored picture shows the same; None to see for itself, where it matters.
         watch: is told how far each candidate is, now and then. It may raise to end it all.

@@ -103,7 +103,14 @@ def train(
     report.stage("evaluating")
     result = evaluate(serving_model, cache, manifest, fitted.held_out)
     log.info("Accuracy %.4f on %d pictures it never saw", result.evaluation.accuracy, result.evaluation.pictures)
-    provenance = provenance_of(recognizer, manifest, config, device, temperature=result.temperature)
+    provenance = provenance_of(
+        recognizer,
+        manifest.class_names,
+        config,
+        device,
+        manifest_sha256=manifest.sha256,
+        temperature=result.temperature,
+    )
     h5 = write_h5(network, folder / H5_NAME, provenance, golden_input=unseen[0])
     return Artifact(
         h5, serving_model, result.evaluation, result.temperature, result.predictions, network.count_params()
@@ -111,14 +118,20 @@ def train(
 
 
 def provenance_of(
-    recognizer: str, manifest: Manifest, config: TrainingConfig, device: Device, *, temperature: float = 1.0
+    recognizer: str,
+    class_names: Sequence[str],
+    config: TrainingConfig,
+    device: Device,
+    *,
+    manifest_sha256: str = "",
+    temperature: float = 1.0,
 ) -> Provenance:
-    """What the H5 of this training says of where it comes from."""
+    """What an H5 says of where it comes from; without a manifest it has learned from no pictures of ours."""
     return Provenance(
         recognizer,
-        manifest.class_names,
+        list(class_names),
         config.to_dict(),
-        manifest.sha256,
+        manifest_sha256,
         keras.__version__,
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         temperature=temperature,

@@ -43,7 +43,7 @@ def network() -> Any:
 def h5(network: Any, tmp_path: Path) -> Path:
     from training.trainer.train import provenance_of
 
-    provenance = provenance_of("pets", MANIFEST, CONFIG, CPU)
+    provenance = provenance_of("pets", MANIFEST.class_names, CONFIG, CPU, manifest_sha256=MANIFEST.sha256)
     return write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE).path
 
 
@@ -79,7 +79,7 @@ def test_the_file_says_where_it_comes_from(h5: Path) -> None:
 def test_the_file_says_what_it_was_made_with(network: Any, tmp_path: Path) -> None:
     from training.trainer.train import provenance_of
 
-    provenance = provenance_of("pets", MANIFEST, CONFIG, CPU)
+    provenance = provenance_of("pets", MANIFEST.class_names, CONFIG, CPU, manifest_sha256=MANIFEST.sha256)
 
     h5 = write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE)
 
@@ -100,7 +100,7 @@ def test_a_layer_that_no_builder_uses_is_refused(tmp_path: Path) -> None:
     network = keras.Sequential([keras.Input((20, 20, 3)), keras.layers.Flatten(), keras.layers.UnitNormalization()])
     from training.trainer.train import provenance_of
 
-    provenance = provenance_of("pets", MANIFEST, CONFIG, CPU)
+    provenance = provenance_of("pets", MANIFEST.class_names, CONFIG, CPU, manifest_sha256=MANIFEST.sha256)
     h5 = write_h5(network, tmp_path / "network.h5", provenance, golden_input=PICTURE)
 
     with pytest.raises(BrokenArtifact, match="UnitNormalization"):
@@ -333,7 +333,10 @@ def test_a_failure_while_writing_leaves_no_file(network: Any, tmp_path: Path) ->
 
     with pytest.raises(ValueError):
         write_h5(
-            network, tmp_path / "network.h5", provenance_of("pets", MANIFEST, CONFIG, CPU), golden_input=wrong_size
+            network,
+            tmp_path / "network.h5",
+            provenance_of("pets", MANIFEST.class_names, CONFIG, CPU, manifest_sha256=MANIFEST.sha256),
+            golden_input=wrong_size,
         )
 
     assert list(tmp_path.glob("**/*.h5")) == []
@@ -343,7 +346,7 @@ def test_a_failure_while_writing_leaves_no_file(network: Any, tmp_path: Path) ->
 def test_a_full_disk_is_called_so_and_the_older_file_stays(network: Any, small_disk: Path, room: int) -> None:
     from training.trainer.train import provenance_of
 
-    provenance = provenance_of("pets", MANIFEST, CONFIG, CPU)
+    provenance = provenance_of("pets", MANIFEST.class_names, CONFIG, CPU, manifest_sha256=MANIFEST.sha256)
     path = small_disk / "network.h5"
     older = write_h5(network, path, provenance, golden_input=PICTURE)
     fill(small_disk, room=room)
