@@ -17,6 +17,7 @@ from training.models import Job, Recognizer, TrainingRun
 from training.results.dry_run_result import DryRun
 from training.runs.requests import RunRequest
 
+LATEST = 5  # dry runs that are looked through
 WITHOUT_EFFECT = frozenset({"seed"})  # on how long a training takes
 
 
@@ -69,6 +70,15 @@ def expected_seconds(recognizer: Recognizer, requests: dict[str, RunRequest], nu
     done = _dry_runs(recognizer).filter(state=Job.State.DONE, params__digest__in=set(digests.values())).order_by("pk")
     found = {job.params["digest"]: DryRun.from_dict(job.result) for job in done}
     return {preset: found[digest].seconds_of(preset) for preset, digest in digests.items() if digest in found}
+
+
+def last_measured(recognizer: Recognizer, preset: str) -> float | None:
+    """Seconds that a preset should take, its choice of a network included, as last measured; None where it was not."""
+    for job in _dry_runs(recognizer).filter(state=Job.State.DONE)[:LATEST]:
+        presets = DryRun.from_dict(job.result).presets
+        if preset in presets:
+            return presets[preset]
+    return None
 
 
 def _dry_runs(recognizer: Recognizer) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from django.utils import timezone
@@ -11,6 +11,7 @@ from django.utils.translation import pgettext
 
 from training.models import TrainingRun
 from webapp.presenters.candidates import share_done_of_choosing
+from webapp.presenters.dry_runs import last_measured
 from webapp.presenters.durations import duration
 from webapp.presenters.shares import whole_percent
 
@@ -114,8 +115,16 @@ def _titles(run: TrainingRun) -> dict[str, str]:
 
 def foreseen_end(run: TrainingRun) -> datetime | None:
     """When it should be done; None where nobody knows, or where that moment has passed."""
-    end = None if run.has_ended else run.expected_end()
+    end = None if run.has_ended else run.expected_end() or _end_as_measured_before(run)
     return end if end and end > timezone.now() else None
+
+
+def _end_as_measured_before(run: TrainingRun) -> datetime | None:
+    """By the dry run of its preset, where its network is chosen and no epoch tells yet how long it takes."""
+    if not run.started_at or not (run.is_network_open or run.candidates):
+        return None
+    seconds = last_measured(run.recognizer, run.preset)
+    return run.started_at + timedelta(seconds=seconds) if seconds else None
 
 
 def right_so_far(accuracy: float | None) -> str:

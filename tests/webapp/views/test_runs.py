@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from tests.types import MakeVersion
 from training.config import TrainingConfig
 from training.devices import Device
 from training.environment import environment_of
-from training.models import ModelVersion, Recognizer, TrainingRun, Worker
+from training.models import Job, ModelVersion, Recognizer, TrainingRun, Worker
 from training.results.candidate import Candidate
 
 pytestmark = pytest.mark.django_db
@@ -547,6 +547,20 @@ def test_the_parts_of_an_attempt_say_how_long_each_took(staff_client: Client, ru
         ("Testing", "", False),
     ]
     assert "Choosing a network" in staff_client.get(f"/manage/runs/{run.pk}/").content.decode()
+
+
+def test_while_a_network_is_chosen_the_end_is_foretold_by_the_dry_run(staff_client: Client, choosing: Any) -> None:
+    choosing.epochs.all().delete()
+    TrainingRun.objects.update(preset="balanced", is_network_open=True, epochs_done=0)
+    assert status_of(staff_client, choosing)["expected_end"] is None
+
+    result = {"expected_seconds": 30.0, "largest_batch": 64, "device": "A CPU", "presets": {"balanced": 250.0}}
+    choosing.recognizer.jobs.create(
+        kind=Job.Kind.DRY_RUN, params={}, state=Job.State.DONE, ended_at=timezone.now(), lease=1, result=result
+    )
+
+    end = datetime.fromisoformat(status_of(staff_client, choosing)["expected_end"])
+    assert end == pytest.approx(choosing.started_at + timedelta(seconds=250), abs=timedelta(seconds=1))
 
 
 def test_where_the_candidates_tell_it_the_choice_is_not_said_again(staff_client: Client, run: TrainingRun) -> None:
