@@ -13,7 +13,7 @@ from training.data.subsets import evenly
 from training.results.watched_picture import WatchedPicture
 
 NUM_WATCHED = 10
-MOST_WRONG = 6  # of them, at first: those are the ones that may turn right
+MOST_WRONG = 6  # of them, at first, where there are right ones: those are the ones that may turn right
 LOOKED_AT = 60  # pictures, of which they are picked
 
 Tell = Callable[[int, list[WatchedPicture]], None]
@@ -60,8 +60,9 @@ class Watched:
     def _picked(self, positions: NDArray[np.intp], said: NDArray[np.intp]) -> NDArray[np.intp]:
         """Some that are wrong and some that are right, of all classes, in the order of the manifest."""
         is_wrong = said != self.labels[positions]
-        wrong = evenly(positions[is_wrong], MOST_WRONG)
-        right = evenly(positions[~is_wrong], NUM_WATCHED - len(wrong))
+        num_right = min(int((~is_wrong).sum()), NUM_WATCHED - min(int(is_wrong.sum()), MOST_WRONG))
+        right = evenly(positions[~is_wrong], num_right)
+        wrong = evenly(positions[is_wrong], NUM_WATCHED - num_right)
         return np.sort(np.concatenate([wrong, right]))
 
 

@@ -24,7 +24,7 @@ def answers_of(labels: np.ndarray, wrong: int) -> np.ndarray:
     return np.eye(2)[said]
 
 
-@pytest.mark.parametrize(("wrong", "shown_wrong"), [(0, 0), (3, 3), (15, 6)])
+@pytest.mark.parametrize(("wrong", "shown_wrong"), [(0, 0), (3, 3), (10, 6), (16, 8)])
 def test_some_are_picked_that_are_wrong_and_some_that_are_right(
     wrong: int, shown_wrong: int, pictures: Manifest
 ) -> None:

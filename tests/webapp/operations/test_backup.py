@@ -615,7 +615,7 @@ def make_it_say_study(backup: Path) -> None:
         assert word % "search" in text
         text = text.replace(word % "search", word % "study")
     text = text.replace('"changed_by": null,"changed_at": null,', "")  # of the tenth migration
-    text = text.replace('"candidates": [],"imagenet_classes": {},', "")  # of the eleventh
+    text = text.replace('"candidates": [],"watched": [],"imagenet_classes": {},', "")  # of the 11th and 12th
     (backup / ROWS).write_text(text)
     sum_up(backup)
 
