@@ -29,11 +29,15 @@ from training.results.dry_run_result import DryRun
 from training.trainer.backbone_features import frozen_features
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.input_pipeline import stacked
+from training.trainer.linear_probe import LinearProbe
 from training.trainer.network_selection import (
     FINE_TUNING_SECONDS,
     FROM_SCRATCH,
     FROM_SCRATCH_SECONDS,
     GOOD_ENOUGH,
+    FrozenAccuracies,
+    as_it_is,
+    has_few_like_imagenet,
     names_to_try,
     no_longer_than,
     pictures_tried,
@@ -92,6 +96,8 @@ def dry_run_of_presets(
     settings = {each: settings_of(first, manifest, each, side) for each in PRESETS}
     stand_in = settings[BALANCED].changed({"precision": config.precision})
     measured = _measure(manifest, stand_in, folder, device)
+    if measured.probe and measured.probe.resembles_imagenet and has_few_like_imagenet(manifest):
+        settings = {each: as_it_is(config) for each, config in settings.items()}
     with distribution_scope(device, 1):
         choice = _time_choice(manifest, stand_in.image_size, folder)
     expected: dict[str, float] = {}
@@ -210,6 +216,7 @@ class ProbeTiming:
     computing: float  # the features of a picture
     finding: float  # the regressions, for each picture
     accuracy: float
+    resembles_imagenet: bool  # the pictures are like those that the pretrained weights have learned from
 
     def expected(self, manifest: Manifest, larger: float = 1.0) -> float:
         num_pictures = manifest.count("train") + manifest.count("validation")
@@ -223,7 +230,22 @@ def _time_probe(setup: PhaseSetup) -> ProbeTiming:
     _, computing = _timed(lambda: setup.features_of(train))
     probe, finding = _timed(lambda: setup.probe(train))
     accuracy = float((probe.held_out.argmax(axis=1) == setup.manifest.labels()[train]).mean())
-    return ProbeTiming(converting, computing / len(train), finding / len(train), accuracy)
+    resembles = not _flipped(setup, probe).have_no_upright
+    return ProbeTiming(converting, computing / len(train), finding / len(train), accuracy, resembles)
+
+
+def _flipped(setup: PhaseSetup, probe: LinearProbe) -> FrozenAccuracies:
+    """What is right of the few validation pictures when they are flipped."""
+    validation, labels = setup.manifest.positions("validation"), setup.manifest.labels()
+    pixels = setup.cache[validation]
+
+    def accuracy(pixels: Pixels) -> float:
+        answers = probe.answers(setup.frozen_part(np.ascontiguousarray(pixels)))
+        return float((answers.argmax(axis=1) == labels[validation]).mean())
+
+    if not len(validation):
+        return FrozenAccuracies(0.0, 0.0, 0.0)
+    return FrozenAccuracies(accuracy(pixels), accuracy(pixels[:, :, ::-1]), accuracy(pixels[:, ::-1]))
 
 
 @dataclass(frozen=True)

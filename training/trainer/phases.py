@@ -16,7 +16,7 @@ from training import networks
 from training.config import TrainingConfig
 from training.config.schedules import Phase
 from training.data.manifest import Manifest
-from training.trainer.backbone_features import Frozen, frozen_in_keras, frozen_in_openvino
+from training.trainer.backbone_features import Frozen, Part, frozen_in_keras, frozen_in_openvino
 from training.trainer.batches import Batches
 from training.trainer.class_weights import class_weights
 from training.trainer.feature_file import FeatureFile
@@ -115,6 +115,11 @@ class PhaseSetup:
         for block in blocks(missing):
             self._known.update(zip(block, self._seen.at_rest(block), strict=True))
         return np.stack([self._known[position] for position in positions])
+
+    @property
+    def frozen_part(self) -> Part:
+        """Pixels -> what the head sees of them, the backbone as it was at the beginning."""
+        return self._frozen.features
 
     def take_back(self, *, is_known: bool) -> None:
         """The network has the weights again that it had before fine-tuning.

@@ -81,7 +81,7 @@ def test_a_choice_takes_what_its_candidates_take(
     names = ["efficientnetlite0", "efficientnetlite2", "efficientnetlite0and2", *scratch]
     monkeypatch.setattr(module, "names_to_try", lambda *_: names)
     pictures = make_manifest(tmp_path, kept_drawings(tmp_path, 40))
-    measured = module.Measured(0.01, 1.0, module.ProbeTiming(1.0, 0.1, 0.02, accuracy), {}, 1024)
+    measured = module.Measured(0.01, 1.0, module.ProbeTiming(1.0, 0.1, 0.02, accuracy, False), {}, 1024)
 
     expected = measured.expected_of_choice(pictures, preset, {"efficientnetlite0": 0.1, "efficientnetlite2": 0.2})
 

@@ -84,6 +84,46 @@ def test_fine_tuning_needs_pictures(num_pictures: int, num_classes: int, has_few
     assert network_selection.has_few(Manifest("", names, entries)) == has_few
 
 
+@pytest.mark.parametrize(("num_pictures", "has_few"), [(299, True), (300, False)])
+def test_fine_tuning_needs_more_pictures_where_they_are_like_imagenets(num_pictures: int, has_few: bool) -> None:
+    from training.trainer import network_selection
+
+    entries = [Entry(str(number), str(number), 0, "train") for number in range(num_pictures)]
+
+    assert network_selection.has_few_like_imagenet(Manifest("", ["cat", "dog"], entries)) == has_few
+
+
+@pytest.mark.parametrize(
+    ("upside_down", "network", "is_tuned"),
+    [(0.5, "efficientnetlite0and2", False), (0.88, "efficientnetlite0", True)],
+)
+def test_few_pictures_like_imagenets_are_left_to_the_frozen_networks(
+    upside_down: float,
+    network: str,
+    is_tuned: bool,
+    pictures: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from training.trainer import network_selection
+    from training.trainer.network_selection import FrozenAccuracies, Trials, select_network
+
+    found = {"efficientnetlite0": 0.9, "efficientnetlite2": 0.85, "efficientnetlite0and2": 0.92, "cnn": 0.3}
+    monkeypatch.setattr(network_selection, "FEW_OF_A_CLASS", 10)
+
+    def accuracy_of(trials: Trials, name: str) -> float:
+        trials.seconds[name] = 0.01
+        return found[name]
+
+    monkeypatch.setattr(Trials, "_accuracy_of", accuracy_of)
+    monkeypatch.setattr(Trials, "flipped", lambda *_: FrozenAccuracies(0.9, 0.9, upside_down))
+    monkeypatch.setattr(network_selection, "names_to_try", lambda *_: list(found))
+
+    config, _ = select_network(pictures, PRETRAINED, "balanced", cache_folder=tmp_path)
+
+    assert (config.network, config.tunes_its_backbone) == (network, is_tuned)
+
+
 def test_where_no_weights_are_there_a_network_from_scratch_is_taken_untried(pictures: Manifest, tmp_path: Path) -> None:
     told = Told()
     trials = trials_of(pictures, tmp_path, {"efficientnetlite0": None}, told)
