@@ -53,9 +53,10 @@ def carry_out(run: Row, watch: Callable[[Row], object] = bool, *, owner: str = "
         watch: called twice a second with the run as its row has it.
         owner: name of the worker that this is; by default host and process.
         has_gpu: whether this machine may take runs that need a GPU.
-    Returns: false where another process has claimed the run, or it waits no more.
+    Returns: false where another process has claimed the run, or it waits no more, or this worker is going away: what it
+        put back for others it would otherwise take again, and never end.
     """
-    if not run.claim(owner or _this_process(), has_gpu=has_gpu):
+    if stopping.is_set() or not run.claim(owner or _this_process(), has_gpu=has_gpu):
         return False
     kills = MemoryKills()
     try:

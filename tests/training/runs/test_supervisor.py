@@ -186,6 +186,15 @@ def test_a_worker_that_goes_away_gives_the_run_back(
     assert not is_alive(int(pid_file().read_text()))
 
 
+def test_a_worker_that_is_going_away_takes_nothing_again(run: TrainingRun, stopping: threading.Event) -> None:
+    stopping.set()
+
+    assert not supervisor.carry_out(run)
+
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == (TrainingRun.State.QUEUED, 0)
+
+
 def test_a_run_that_was_given_to_another_is_left_to_it(run: TrainingRun, trainer_does: Callable[[str], None]) -> None:
     trainer_does(SLEEPS)
 
