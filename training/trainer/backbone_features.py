@@ -6,7 +6,6 @@ takes, so every epoch sees new random views of its pictures and nothing is kept 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,9 @@ from training import networks
 from training.artifacts.serving_model import compiled
 from training.config import TrainingConfig
 from training.data.images import Pixels
-from training.trainer.conversion import converted
-from training.trainer.imagenet_bodies import imagenet_body, knows
+from training.trainer.imagenet_bodies import body_of, imagenet_body, knows
 from training.trainer.input_pipeline import NUM_THREADS, stacked
-from training.trainer.split_backbone import is_split, lower_of
+from training.trainer.split_backbone import is_split
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -48,18 +46,11 @@ def frozen_in_openvino(network: keras.Model, config: TrainingConfig, folder: Pat
         network: with a backbone, without augmentation.
         folder: the run's own, where the conversion may write.
     """
-    body = imagenet_body(config.network, config.image_size, folder) if knows(config) else _body(network, config, folder)
+    body = (
+        imagenet_body(config.network, config.image_size, folder) if knows(config) else body_of(network, config, folder)
+    )
     lower = _part(body, "lower") if is_split(network, config) else None
     return Frozen(_part(body, "features"), lower, body)
-
-
-def _body(network: keras.Model, config: TrainingConfig, folder: Path) -> ov.Model:
-    """With the weights that the network has now; it takes seconds."""
-    outputs = {name: network.get_layer(name).output for name in ("features", "feature_maps")}
-    if is_split(network, config):
-        outputs["lower"] = lower_of(network, config).outputs[0]
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        return converted(keras.Model(network.inputs[0], outputs), Path(temporary) / "saved_model")
 
 
 def frozen_features(config: TrainingConfig, folder: Path) -> Part:
@@ -67,7 +58,7 @@ def frozen_features(config: TrainingConfig, folder: Path) -> Part:
     if knows(config):
         return _part(imagenet_body(config.network, config.image_size, folder), "features")
     plain = config.changed({"augmentation": (), "fine_tune": "none"})
-    return _part(_body(networks.build(plain, 2), plain, folder), "features")
+    return _part(body_of(networks.build(plain, 2), plain, folder), "features")
 
 
 def _part(model: ov.Model, output: str) -> Part:

@@ -20,7 +20,6 @@ from training.config import TrainingConfig
 from training.config.choices import PAIRS
 from training.config.presets import BALANCED, PRESETS, QUICK
 from training.config.schedules import Phase, phases
-from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.subsets import subset
 from training.devices import Device
@@ -28,15 +27,15 @@ from training.hardware import available_bytes
 from training.results.dry_run_result import DryRun
 from training.trainer.backbone_features import frozen_features
 from training.trainer.distribution import distribution_scope, prepare_device
-from training.trainer.input_pipeline import stacked
+from training.trainer.input_pipeline import decoded
 from training.trainer.linear_probe import LinearProbe
 from training.trainer.network_selection import (
     FINE_TUNING_SECONDS,
     FROM_SCRATCH,
     FROM_SCRATCH_SECONDS,
     GOOD_ENOUGH,
-    FrozenAccuracies,
     as_it_is,
+    flipped_accuracies,
     has_few_like_imagenet,
     names_to_try,
     no_longer_than,
@@ -78,32 +77,41 @@ def dry_run(manifest: Manifest, config: TrainingConfig, *, folder: Path) -> DryR
     return DryRun(measured.expected(manifest, config), measured.largest_batch, device.name, measured.step)
 
 
+def stand_in_of(manifest: Manifest, config: TrainingConfig, preset: str, side: int = 0) -> TrainingConfig:
+    """What is trained with a preset by the first candidate, which stands in for the network that is to be chosen.
+
+    Args:
+        config: its seed and precision are kept.
+        side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
+    """
+    kept = {"seed": config.seed, "precision": config.precision}
+    return settings_of(names_to_try(manifest, BALANCED)[0], manifest, preset, side).changed(kept)
+
+
 def dry_run_of_presets(
     manifest: Manifest, config: TrainingConfig, *, folder: Path, preset: str, side: int = 0
 ) -> DryRun:
-    """The same of a training for which a network is to be chosen first: the first candidate stands in for the chosen.
+    """The same of a training for which a network is to be chosen first.
 
     It is measured with the balanced preset; the others differ from it in their epochs and in how large pictures are.
 
     Args:
-        config: its seed and precision are kept.
+        config: the stand-in of the balanced preset.
         preset: which is asked for; all are foretold.
         side: the smaller one of the pictures on the average, in pixels; 0 where it is not known.
     Raises: WeightsNotFound, UnreadablePicture.
     """
     device = _begin(config)
-    first = names_to_try(manifest, BALANCED)[0]
-    settings = {each: settings_of(first, manifest, each, side) for each in PRESETS}
-    stand_in = settings[BALANCED].changed({"precision": config.precision})
-    measured = _measure(manifest, stand_in, folder, device)
+    settings = {each: stand_in_of(manifest, config, each, side) for each in PRESETS}
+    measured = _measure(manifest, config, folder, device)
     if measured.probe and measured.probe.resembles_imagenet and has_few_like_imagenet(manifest):
-        settings = {each: as_it_is(config) for each, config in settings.items()}
+        settings = {each: as_it_is(learned) for each, learned in settings.items()}
     with distribution_scope(device, 1):
-        choice = _time_choice(manifest, stand_in.image_size, folder)
+        choice = _time_choice(manifest, pictures_needed(manifest, config), config.image_size, folder)
     expected: dict[str, float] = {}
     for each in PRESETS:
-        larger = (settings[each].image_size / stand_in.image_size) ** 2
-        fitting = _as_long_as_fits(settings[each], each, larger * measured.step * _num_steps(manifest, stand_in)[0])
+        larger = (settings[each].image_size / config.image_size) ** 2
+        fitting = _as_long_as_fits(settings[each], each, larger * measured.step * _num_steps(manifest, config)[0])
         seconds_of_choice = measured.expected_of_choice(manifest, each, choice, larger)
         expected[each] = measured.expected(manifest, fitting, larger) + seconds_of_choice
     return DryRun(expected[preset], measured.largest_batch, device.name, measured.step, expected)
@@ -175,7 +183,7 @@ class Measured:
 
 def _measure(manifest: Manifest, config: TrainingConfig, folder: Path, device: Device) -> Measured:
     few = pictures_needed(manifest, config)
-    pixels, reading = _timed(lambda: _pixels(few, config.image_size, len(few.entries)))
+    pixels, reading = _timed(lambda: decoded(few, np.arange(len(few.entries)), config.image_size))
     with distribution_scope(device, config.batch_size):
         network, building = _timed(lambda: network_to_fit(config, len(manifest.class_names)))
         setup = PhaseSetup(network, pixels, few, config, folder)
@@ -189,10 +197,9 @@ def _measure(manifest: Manifest, config: TrainingConfig, folder: Path, device: D
     return Measured(reading / len(few.entries), building, probe, timings, batch)
 
 
-def _time_choice(manifest: Manifest, image_size: int, folder: Path) -> dict[str, float]:
+def _time_choice(manifest: Manifest, few: Manifest, image_size: int, folder: Path) -> dict[str, float]:
     """What the features of a picture take on all cores, by the candidates that see it alone."""
-    few = subset(manifest, {"train": ANSWERS})
-    pixels = _pixels(few, image_size, len(few.entries))
+    pixels = decoded(few, few.positions("train")[:ANSWERS], image_size)
     found: dict[str, float] = {}
     for name in names_to_try(manifest, BALANCED):
         if name != FROM_SCRATCH and name not in PAIRS:
@@ -201,11 +208,6 @@ def _time_choice(manifest: Manifest, image_size: int, folder: Path) -> dict[str,
             _, seconds = _timed(partial(part, pixels))
             found[name] = seconds / len(pixels)
     return found
-
-
-def _pixels(few: Manifest, image_size: int, count: int) -> Pixels:
-    root = Path(few.root)
-    return stacked(lambda i: load_pixels(root / few.entries[i].file, image_size), count)
 
 
 @dataclass(frozen=True)
@@ -230,22 +232,18 @@ def _time_probe(setup: PhaseSetup) -> ProbeTiming:
     _, computing = _timed(lambda: setup.features_of(train))
     probe, finding = _timed(lambda: setup.probe(train))
     accuracy = float((probe.held_out.argmax(axis=1) == setup.manifest.labels()[train]).mean())
-    resembles = not _flipped(setup, probe).have_no_upright
+    resembles = _resembles_imagenet(setup, probe)
     return ProbeTiming(converting, computing / len(train), finding / len(train), accuracy, resembles)
 
 
-def _flipped(setup: PhaseSetup, probe: LinearProbe) -> FrozenAccuracies:
-    """What is right of the few validation pictures when they are flipped."""
-    validation, labels = setup.manifest.positions("validation"), setup.manifest.labels()
-    pixels = setup.cache[validation]
-
-    def accuracy(pixels: Pixels) -> float:
-        answers = probe.answers(setup.frozen_part(np.ascontiguousarray(pixels)))
-        return float((answers.argmax(axis=1) == labels[validation]).mean())
-
+def _resembles_imagenet(setup: PhaseSetup, probe: LinearProbe) -> bool:
+    """Whether flipping the few validation pictures costs as much as of ImageNet's own."""
+    validation = setup.manifest.positions("validation")
     if not len(validation):
-        return FrozenAccuracies(0.0, 0.0, 0.0)
-    return FrozenAccuracies(accuracy(pixels), accuracy(pixels[:, :, ::-1]), accuracy(pixels[:, ::-1]))
+        return False
+    pixels, seen = setup.cache[validation], setup.features_of(validation)
+    accuracies = flipped_accuracies(probe, setup.frozen_part, pixels, seen, setup.manifest.labels()[validation])
+    return not accuracies.have_no_upright
 
 
 @dataclass(frozen=True)

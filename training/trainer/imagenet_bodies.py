@@ -22,7 +22,7 @@ from training.config.choices import LITES, PAIRS
 from training.config.pretrained_weights import PACKAGED, are_at_hand, keras_file, keras_folder
 from training.environment import MADE_WHILE_INSTALLING
 from training.trainer.conversion import converted
-from training.trainer.split_backbone import lower_of
+from training.trainer.split_backbone import is_split, lower_of
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -33,7 +33,6 @@ KEPT = (*LITES, "mobilenetv2")
 USUAL_SIZE = 224
 FORMAT = 1  # rises when the code makes something else of the same weights and the same packages
 PACKAGES = ("keras", "tensorflow", "openvino")
-BODY_OUTPUTS = ("features", "feature_maps", "lower")
 
 
 @dataclass(frozen=True)
@@ -126,12 +125,17 @@ def _digest(network: str, image_size: int) -> str:
 def _convert(network: str, image_size: int, folder: Path) -> ov.Model:
     settings = {"image_size": image_size, "augmentation": (), "fine_tune": "upper", "linear_probe": True}
     config = TrainingConfig.for_network(network, settings)
-    built = networks.build(config, 2)
-    outputs = {name: built.get_layer(name).output for name in ("features", "feature_maps")}
-    outputs["lower"] = lower_of(built, config).outputs[0]
     folder.mkdir(parents=True, exist_ok=True)
+    return body_of(networks.build(config, 2), config, folder)
+
+
+def body_of(network: keras.Model, config: TrainingConfig, folder: Path) -> ov.Model:
+    """All of a network but its last layer, with the weights that it has now; it takes seconds."""
+    outputs = {name: network.get_layer(name).output for name in ("features", "feature_maps")}
+    if is_split(network, config):
+        outputs["lower"] = lower_of(network, config).outputs[0]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as temporary:
-        return converted(keras.Model(built.inputs[0], outputs), Path(temporary) / "saved_model")
+        return converted(keras.Model(network.inputs[0], outputs), Path(temporary) / "saved_model")
 
 
 def side_by_side(bodies: list[ov.Model], image_size: int) -> ov.Model:

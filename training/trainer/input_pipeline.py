@@ -7,13 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig
-from training.data.images import Pixels
+from training.data.images import Pixels, load_pixels
 from training.data.manifest import Manifest
 from training.data.pixel_cache import PixelFile
 from training.trainer.augmentation import changed
@@ -99,6 +100,15 @@ def blocks(positions: NDArray[np.intp], at_a_time: int = BLOCK) -> list[NDArray[
 def stacked(compute: Callable[[int], NDArray[Any]], count: int) -> NDArray[Any]:
     """compute(0) … compute(count - 1), by a thread on each core, shape (count, …)."""
     return np.stack(list(_pool().map(compute, range(count))))
+
+
+def decoded(manifest: Manifest, positions: NDArray[np.intp], image_size: int) -> Pixels:
+    """Some pictures of a manifest, (len(positions), image_size, image_size, 3), on all cores.
+
+    Raises: UnreadablePicture if a kept file is damaged.
+    """
+    root = Path(manifest.root)
+    return stacked(lambda i: load_pixels(root / manifest.entries[positions[i]].file, image_size), len(positions))
 
 
 @cache

@@ -25,7 +25,7 @@ from training.config.choices import PAIRS
 from training.config.presets import BALANCED, QUICK, THOROUGH, final_of, preset_config, without_mirroring
 from training.config.pretrained_weights import are_at_hand
 from training.config.schedules import Phase
-from training.data.images import Pixels, load_pixels
+from training.data.images import Pixels
 from training.data.manifest import Manifest
 from training.data.splitting import Split
 from training.data.subsets import subset
@@ -36,8 +36,8 @@ from training.trainer.acceleration import has_bfloat16
 from training.trainer.backbone_features import Part, frozen_features
 from training.trainer.distribution import distribution_scope, prepare_device
 from training.trainer.feature_file import FeatureFile
-from training.trainer.input_pipeline import blocks, shuffled, stacked
-from training.trainer.linear_probe import find_probe
+from training.trainer.input_pipeline import blocks, decoded, shuffled
+from training.trainer.linear_probe import LinearProbe, find_probe
 from training.trainer.phases import PhaseSetup, start_afresh
 
 MOST_PICTURES: dict[Split, int] = {"train": 1200, "validation": 400}
@@ -103,6 +103,24 @@ class FrozenAccuracies(NamedTuple):
     def have_no_upright(self) -> bool:
         """Whether the pictures show as much upside down, as few photographs do that ImageNet is made of."""
         return self.plain - self.upside_down <= UPSIDE_DOWN_COSTS
+
+
+def flipped_accuracies(
+    probe: LinearProbe, part: Part, pixels: Pixels, seen: NDArray[np.float32], labels: NDArray[np.int32]
+) -> FrozenAccuracies:
+    """What a linear probe gets right of pictures, and of the same ones flipped.
+
+    Args:
+        seen: (n, width) what the part makes of the pictures as they are.
+    """
+
+    def accuracy(features: NDArray[np.float32]) -> float:
+        return float((probe.answers(features).argmax(axis=1) == labels).mean())
+
+    mirrored, upside_down = (
+        accuracy(part(np.ascontiguousarray(flipped))) for flipped in (pixels[:, :, ::-1], pixels[:, ::-1])
+    )
+    return FrozenAccuracies(accuracy(seen), mirrored, upside_down)
 
 
 def select_network(
@@ -280,16 +298,9 @@ class Trials:
         """What a linear probe on the features of one network gets right of flipped pictures."""
         train, validation, labels = self.some.positions("train"), self.some.positions("validation"), self.labels
         probe = find_probe(self._features_at(name, train), labels[train], self.groups[train], self.num_classes)
-        pixels = _pixels(self.some, validation, self.configs[name].image_size)
-
-        def accuracy(features: NDArray[np.float32]) -> float:
-            return float((probe.answers(features).argmax(axis=1) == labels[validation]).mean())
-
-        mirrored, upside_down = (
-            accuracy(self.parts[name](np.ascontiguousarray(flipped)))
-            for flipped in (pixels[:, :, ::-1], pixels[:, ::-1])
-        )
-        return FrozenAccuracies(accuracy(self._features_at(name, validation)), mirrored, upside_down)
+        pixels = decoded(self.some, validation, self.configs[name].image_size)
+        seen = self._features_at(name, validation)
+        return flipped_accuracies(probe, self.parts[name], pixels, seen, labels[validation])
 
     def _accuracy_of(self, name: str) -> float:
         if name == FROM_SCRATCH:
@@ -308,7 +319,7 @@ class Trials:
             part = frozen_features(TrainingConfig.for_network(network, {"image_size": image_size}), self.folder)
             began, found = time.monotonic(), []
             for number, block in enumerate(blocks(self.seen, AT_A_TIME)):
-                found.append(part(_pixels(self.some, block, image_size)))
+                found.append(part(decoded(self.some, block, image_size)))
                 done = min(1.0, (number + 1) * AT_A_TIME / len(self.seen))
                 self._advance(shown_as, done, (time.monotonic() - began) * (1 - done) / done)
             self.computed[key], self.parts[network] = np.concatenate(found), part
@@ -379,7 +390,7 @@ def scratch_accuracy(
     config = config.changed(SPRINT)
     network = network_to_fit(config, len(some.class_names))
     everything = np.arange(len(some.entries))
-    setup = PhaseSetup(network, _pixels(some, everything, config.image_size), some, config, folder)
+    setup = PhaseSetup(network, decoded(some, everything, config.image_size), some, config, folder)
     phase = Phase(0, FROM_SCRATCH_EPOCHS, config.learning_rate)
     learner, batches = setup.prepare(phase)
     train = some.positions("train")
@@ -398,9 +409,3 @@ def scratch_accuracy(
         if done >= 1:
             break
     return float(best)
-
-
-def _pixels(some: Manifest, positions: NDArray[np.intp], image_size: int) -> Pixels:
-    """(len(positions), image_size, image_size, 3), decoded on all cores."""
-    root = Path(some.root)
-    return stacked(lambda i: load_pixels(root / some.entries[positions[i]].file, image_size), len(positions))

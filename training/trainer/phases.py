@@ -100,7 +100,7 @@ class PhaseSetup:
     def probe(self, positions: NDArray[np.intp]) -> LinearProbe:
         """Find the last layer from some pictures' features, and put it into the network."""
         found = self.found_probe(positions)
-        self.network.get_layer("probabilities").set_weights([found.kernel, found.offsets])
+        self.network.get_layer("probabilities").set_weights(found.head)
         return found
 
     def found_probe(self, positions: NDArray[np.intp]) -> LinearProbe:

@@ -34,6 +34,6 @@ def preset_cards(recognizer: Recognizer, asked: RunRequest, estimate: Estimate |
 
 
 def _times(recognizer: Recognizer, network: str, num_pictures: int) -> dict[str, str]:
-    """What was measured of them, for a network or for one that is to be chosen (\"\")."""
+    """What was measured of them, for a network or, without a name, for one that is to be chosen."""
     requests = {name: RunRequest.of(recognizer, preset=name, network=network) for name in PRESETS}
     return {name: about(seconds) for name, seconds in expected_seconds(recognizer, requests, num_pictures).items()}

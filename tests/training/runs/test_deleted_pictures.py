@@ -144,7 +144,10 @@ def test_a_dry_run_takes_its_steps_with_those_left(
         return DryRun(1.0, 16, "A CPU", 0.1)
 
     stand_in = SimpleNamespace(
-        dry_run=dry_run, dry_run_of_presets=None, pictures_needed=lambda manifest, config: manifest
+        dry_run=dry_run,
+        dry_run_of_presets=None,
+        stand_in_of=None,
+        pictures_needed=lambda manifest, config: manifest,
     )
     monkeypatch.setitem(sys.modules, "training.trainer.dry_run", stand_in)
 

@@ -7,6 +7,7 @@ import pytest
 from tests.drawings import kept_drawings
 from training.config import TrainingConfig
 from training.data.manifest import Manifest, make_manifest
+from training.data.subsets import subset
 from training.hardware import available_bytes
 
 pytestmark = pytest.mark.keras
@@ -58,6 +59,25 @@ def test_where_a_network_is_to_be_chosen_all_presets_are_foretold(
 
     assert found.expected_seconds == found.presets["quick"] > module.SCRATCH_SECONDS
     assert found.presets["quick"] < found.presets["balanced"] < found.presets["thorough"]
+
+
+def test_only_the_pictures_that_were_fetched_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.trainer import dry_run as module
+
+    pictures = make_manifest(tmp_path, kept_drawings(tmp_path, 80))
+    config = TrainingConfig.for_network("efficientnetlite0", {"image_size": 32})
+    few = subset(pictures, {"train": 40})
+    seen: list[int] = []
+    monkeypatch.setattr(module, "names_to_try", lambda *_: ["efficientnetlite0", "efficientnetlite0and2", "cnn"])
+    monkeypatch.setattr(module, "frozen_features", lambda *_: lambda pixels: seen.append(len(pixels)))
+    for entry in pictures.entries:
+        if entry not in few.entries:
+            (Path(pictures.root) / entry.file).unlink()  # as where the store is a remote one
+
+    found = module._time_choice(pictures, few, config.image_size, tmp_path)
+
+    assert list(found) == ["efficientnetlite0"]
+    assert seen == [1, module.ANSWERS]
 
 
 EPOCHS = {"quick": {"epochs": 2}, "balanced": {"epochs": 20}, "thorough": {"epochs": 200}}
