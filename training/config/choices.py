@@ -24,6 +24,7 @@ PAIRS = {
     "efficientnetlite0and2": ("efficientnetlite0", "efficientnetlite2"),
     "mobilenetv2andlite2": ("mobilenetv2", "efficientnetlite2"),
 }
+COMPANIONS = (*LITES, "mobilenetv2")  # may stand beside what is fine-tuned
 TUNABLE = (*LITES, *APPLICATION_TITLES)  # of a pair the last layer alone learns
 PRETRAINED = (*LITES, *PAIRS, *APPLICATION_TITLES)
 COMMON_APPLICATIONS = tuple(APPLICATION_TITLES)[:3]
@@ -43,3 +44,8 @@ AUGMENTATIONS = (
     *("flip", "vertical_flip", "rotation", "zoom", "translation", "shear"),
     *("contrast", "brightness", "colour", "blur", "erasing", "invert"),
 )
+
+
+def pair_of(network: str, companion: str) -> str | None:
+    """The name under which two networks stand side by side; None where they do not."""
+    return next((name for name, both in PAIRS.items() if {*both} == {network, companion}), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from training.config.choices import PAIRS
+from training.config.choices import PAIRS, pair_of
 from training.config.fields import Settings
 from training.errors import WrongConfig
 from training.messages import N_
@@ -22,6 +22,7 @@ def refuse_impossible(config: Settings) -> None:
     """Raises: WrongConfig, whose `name` is the setting to change."""
     _refuse_empty_lists(config)
     _refuse_tuned_pairs(config)
+    _refuse_unknown_companions(config)
     _refuse_too_many_head_epochs(config)
     _refuse_smoothed_squares(config)
     _refuse_normalization_of_one(config)
@@ -75,6 +76,20 @@ def _refuse_tuned_pairs(config: Settings) -> None:
             N_("fine_tune is “%(value)s”, but of two networks side by side only the last layer learns; make it none."),
             name="fine_tune",
             value=config.fine_tune,
+        )
+
+
+def _refuse_unknown_companions(config: Settings) -> None:
+    if config.has_companion and not pair_of(config.network, config.companion):
+        known = [
+            other for both in PAIRS.values() if config.network in both for other in both if other != config.network
+        ]
+        raise WrongConfig(
+            N_("companion is “%(value)s”; beside %(network)s it can be: %(known)s."),
+            name="companion",
+            value=config.companion,
+            network=config.network,
+            known=", ".join(["none", *known]),
         )
 
 

@@ -13,10 +13,10 @@ from training.config.choices import (
     ACTIVATIONS,
     AUGMENTATIONS,
     CLASS_WEIGHTS,
+    COMPANIONS,
     FINE_TUNINGS,
     FROM_SCRATCH,
     INITIALIZERS,
-    LITES,
     LOSSES,
     NETWORKS,
     OPTIMIZERS,
@@ -106,8 +106,15 @@ class Settings:
             "Once fine-tuned, the network answers together with itself as it was before: its lower part is shared, "
             "and its upper part is there twice."
         ),
-        networks=(*LITES, "mobilenetv2"),
+        networks=COMPANIONS,
         when={"pretrained": (True,), "linear_probe": (True,), "fine_tune": ("upper",)},
+    )
+    companion: str = setting(
+        "none",
+        N_("A second network that stays as ImageNet taught it, and answers together with the first one's start."),
+        choices=("none", *COMPANIONS),
+        networks=COMPANIONS,
+        when={"pretrained": (True,), "linear_probe": (True,), "fine_tune": ("upper",), "beside_start": (True,)},
     )
     views: int = setting(
         4,
@@ -337,6 +344,16 @@ class Settings:
     def stands_beside_its_start(self) -> bool:
         """Its upper part is there twice: fine-tuned, and as ImageNet taught it. Only a finished network's is."""
         return self.beside_start and self.has_pretrained_weights and self.fine_tune == "upper"
+
+    @property
+    def has_companion(self) -> bool:
+        """A second backbone sees the pictures too. Only a finished network's does."""
+        return self.companion != "none" and self.stands_beside_its_start
+
+    @property
+    def networks_of_start(self) -> tuple[str, ...]:
+        """What its start is made of: the network as ImageNet taught it, and its companion."""
+        return (self.network, self.companion) if self.has_companion else (self.network,)
 
     @property
     def tunes_its_backbone(self) -> bool:

@@ -86,7 +86,9 @@ def on_backbone(config: TrainingConfig, num_classes: int) -> keras.Model:
     Raises: WeightsNotFound if pretrained weights are wanted and cannot be had.
     """
     pixels = pixels_of(config)
-    x = APPLICATIONS[config.network].prepare(augmented(pixels, config))
+    x = augmented(pixels, config)
+    if not config.has_companion:  # else each of both prepares them its own way
+        x = APPLICATIONS[config.network].prepare(x)
     return on_maps(pixels, backbone_of(config)(x), config, num_classes)
 
 
@@ -98,7 +100,13 @@ def backbone_of(config: TrainingConfig, prefix: str = "") -> keras.Model:
     Raises: WeightsNotFound.
     """
     if config.network in PAIRS:
-        return _side_by_side(config)
+        both = {name: replace(config, network=name) for name in PAIRS[config.network]}
+        return _side_by_side({name: backbone_of(each, prefix=f"{name}_") for name, each in both.items()})
+    if config.has_companion:
+        alone = replace(config, companion="none")
+        other = replace(alone, network=config.companion, beside_start=False)
+        beside = backbone_of(other, prefix=f"{config.companion}_")
+        return _side_by_side({config.network: backbone_of(alone), config.companion: beside})
     if config.stands_beside_its_start:
         alone = backbone_of(replace(config, beside_start=False), prefix)
         return beside_start(alone, fine_tune_from(alone, config))
@@ -119,12 +127,15 @@ def backbone_of(config: TrainingConfig, prefix: str = "") -> keras.Model:
     return keras.Model(plain.inputs[0], plain.outputs[0], name="backbone")
 
 
-def _side_by_side(config: TrainingConfig) -> keras.Model:
-    """Pixels in 0-255 -> the last maps of both networks of a pair, one after the other."""
-    pixels = keras.Input((config.image_size, config.image_size, 3))
+def _side_by_side(backbones: dict[str, keras.Model]) -> keras.Model:
+    """Pixels in 0-255 -> the last maps of all of them, one after the other.
+
+    Args:
+        backbones: by the names of their networks.
+    """
+    pixels = keras.Input(next(iter(backbones.values())).input_shape[1:])
     maps = []
-    for name in PAIRS[config.network]:
-        backbone = backbone_of(replace(config, network=name), prefix=f"{name}_")
+    for name, backbone in backbones.items():
         backbone.name = name
         maps.append(backbone(APPLICATIONS[name].prepare(pixels)))
     return keras.Model(pixels, layers.Concatenate()(maps), name="backbone")

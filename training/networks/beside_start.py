@@ -2,7 +2,8 @@
 
 What fine-tuning gains and what it forgets are not the same: together both are right more often than either, as an
 ensemble of two networks is (Wortsman et al., Robust fine-tuning of zero-shot models, 2022, in the space of answers).
-The lower part, which fine-tuning leaves alone, is shared; the upper part is there twice; one last layer sees both.
+The lower part, which fine-tuning leaves alone, is shared; the upper part is there twice; one last layer sees both. A
+companion, another network that stays as ImageNet taught it, can be a third that this layer sees.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ def join(whole: keras.Model, tuned: keras.Model, start: Head, share: float) -> N
     """Give a network beside its start the weights of the fine-tuned one, and a last layer of both their own.
 
     Args:
-        whole: whose start has the weights of ImageNet.
+        whole: whose start, and its companion, have the weights of ImageNet.
         start: the last layer that was found for these.
         share: what the start's answer counts beside the other's, whose is 1.
     """
-    backbone = whole.get_layer("backbone")
+    layers_of_whole = {layer.name: layer for layer in whole._flatten_layers(include_self=False)}
     for layer in tuned.get_layer("backbone").layers:
         if layer.weights:
-            backbone.get_layer(layer.name).set_weights(layer.get_weights())
+            layers_of_whole[layer.name].set_weights(layer.get_weights())
     kernel, offsets = tuned.get_layer("probabilities").get_weights()
     both = np.concatenate([kernel, share * start[0]]), offsets + share * start[1]
     whole.get_layer("probabilities").set_weights(both)

@@ -114,6 +114,9 @@ def dry_run_of_presets(
         fitting = _as_long_as_fits(settings[each], each, larger * measured.step * _num_steps(manifest, config)[0])
         seconds_of_choice = measured.expected_of_choice(manifest, each, choice, larger)
         expected[each] = measured.expected(manifest, fitting, larger) + seconds_of_choice
+        if fitting.tunes_its_backbone:  # often a companion is to see all pictures
+            num_left = len(manifest.entries) - len(pictures_tried(manifest, each).entries)
+            expected[each] += larger * max(choice.values(), default=0.0) * num_left
     return DryRun(expected[preset], measured.largest_batch, device.name, measured.step, expected)
 
 

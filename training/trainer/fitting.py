@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from training import networks
 from training.config import TrainingConfig
+from training.config.choices import PAIRS, pair_of
 from training.config.schedules import Phase, phases
 from training.evaluation.epochs import EpochResult
 from training.evaluation.predictions import HeldOut
@@ -119,17 +120,14 @@ class Fitting:
         )
         share = self._share()
         if math.isinf(share):
-            return self._alone(self._probe_of_all())
+            return self._as_it_was()
         if share:
             return self._beside_start(share)
         held_out = self.checkpointer.held_out
         return self._alone(HeldOut(self.labels[self.validation], held_out[0]) if held_out else None)
 
-    def _plain(self) -> TrainingConfig:
-        return replace(self.config, beside_start=False, augmentation=())
-
     def _alone(self, held_out: HeldOut | None) -> Fitted:
-        return Fitted(self.network, replace(self.config, beside_start=False), held_out)
+        return Fitted(self.network, replace(self.config, beside_start=False, companion="none"), held_out)
 
     def _share(self) -> float:
         """What its start counts beside the fine-tuned network: infinite where it is better alone, 0 where it is not."""
@@ -148,13 +146,16 @@ class Fitting:
 
     def _answers_of_start(self) -> NDArray[np.float64]:
         """To the validation pictures, before it learned from them."""
-        probe = self.last_probe or self.setup.found_probe(self.train)
-        return probe.answers(self.setup.features_of(self.validation))
+        names = self.config.networks_of_start
+        probe = self.last_probe if len(names) == 1 else None
+        probe = probe or self.setup.found_probe_of_start(self.train, names)
+        return probe.answers(self.setup.features_of_start(self.validation, names))
 
     def _beside_start(self, share: float) -> Fitted:
         config = replace(self.config, augmentation=())
         whole = networks.build(config, self.setup.num_classes)
-        networks.join(whole, self.network, self.setup.found_probe(self.all).head, share)
+        start = self.setup.found_probe_of_start(self.all, self.config.networks_of_start)
+        networks.join(whole, self.network, start.head, share)
         return Fitted(whole, self.config, HeldOut(self.labels[self.validation], self.checkpointer.held_out[0]))
 
     @property
@@ -172,6 +173,8 @@ class Fitting:
             self.last_probe = probe = self.setup.probe(self.train)
             learned, chosen_by = self.train, self.validation
             answers = probe.answers(self.setup.features_of(chosen_by))
+            # here already, so that a companion without weights is missed before hours were spent
+            self.setup.features_of_start(self.all, self.config.networks_of_start)
         loss, accuracy = self._figures(probe.answers(self.setup.features_of(learned)), learned)
         val_loss, val_accuracy = self._figures(answers, chosen_by)
         seconds = time.monotonic() - began
@@ -181,15 +184,20 @@ class Fitting:
         self.watched.hear(AFTER_PROBE, chosen_by, answers)
         self.checkpointer.keep_network(AFTER_PROBE)
 
-    def _probe_of_all(self) -> HeldOut:
+    def _as_it_was(self) -> Fitted:
+        """With ImageNet's weights, and a last layer found from all pictures but those of the test."""
         if self.config.learns_only_its_last_layer:
-            probe = self.last_probe or self.setup.probe(self.all)
-        else:
-            log.info("Fine-tuning brought nothing on pictures to choose by: the network stays as ImageNet taught it")
-            if not self.is_probe_best:
-                self.network = self.setup.network = networks.build(self._plain(), self.setup.num_classes)
-            self.setup.take_back(is_known=self.begun is None)
-            probe = self.setup.probe(self.all)
+            return self._alone(self._in_folds(self.last_probe or self.setup.probe(self.all)))
+        log.info("Fine-tuning brought nothing on pictures to choose by: the network stays as ImageNet taught it")
+        start = start_of(self.config)
+        if start.network != self.config.network or not self.is_probe_best:
+            self.network = self.setup.network = networks.build(replace(start, augmentation=()), self.setup.num_classes)
+        self.setup.take_back(start, is_known=self.begun is None)
+        probe = self.setup.found_probe_of_start(self.all, PAIRS.get(start.network, (start.network,)))
+        self.network.get_layer("probabilities").set_weights(probe.head)
+        return Fitted(self.network, start, self._in_folds(probe))
+
+    def _in_folds(self, probe: LinearProbe) -> HeldOut:
         return HeldOut(self.labels[self.all], probe.held_out.astype(np.float32))
 
     def _learn(self, phase: Phase) -> None:
@@ -270,6 +278,13 @@ class Fitting:
         path = self.setup.folder / f"checkpoint-{state.epoch}-{state.step}.npz"
         write_checkpoint(path, state)
         self.report.checkpoint(path, state.epoch, state.step)
+
+
+def start_of(config: TrainingConfig) -> TrainingConfig:
+    """What a network was before its fine-tuning: itself, or with its companion the pair of both."""
+    alone = replace(config, beside_start=False, companion="none")
+    pair = pair_of(config.network, config.companion) if config.has_companion else None
+    return replace(alone, network=pair, fine_tune="none") if pair else alone
 
 
 def _evenly_shared(positions: NDArray[np.intp]) -> NDArray[np.intp]:

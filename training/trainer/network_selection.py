@@ -165,10 +165,11 @@ def select_network(
             chosen = fine_tuned_as_far_as_fits(as_mirrors_allow(chosen, is_mirror_safe, accuracies), accuracies)
             an_epoch = trials.seconds[name] * FINE_TUNING_COSTS[has_bfloat16()] * manifest.count("train")
             chosen = no_longer_than(FINE_TUNING_SECONDS[preset], chosen, an_epoch)
+            chosen = chosen.changed({"companion": trials.companion_of(name)})
         elif is_mirror_safe is False:
             chosen = without_mirroring(chosen)
-    trials.choose(name)
-    return chosen, trials.reason(name)
+    trials.choose(name, chosen.companion)
+    return chosen, trials.reason(name, chosen.companion)
 
 
 def pictures_tried(manifest: Manifest, preset: str) -> Manifest:
@@ -260,19 +261,29 @@ class Trials:
 
         return max((name for name in known if not (is_tuned and name in PAIRS)), key=worth)
 
+    def companion_of(self, name: str) -> str:
+        """The network whose view beside this one's is worth its time; "none" where there is none."""
+        known = self._accuracies()
+        pairs = [pair for pair, both in PAIRS.items() if name in both and pair in known]
+        best = max(pairs, key=lambda pair: known[pair], default=None)
+        if best is None or known[best] < known[name] + GAIN_OF_A_PAIR:
+            return "none"
+        return next(other for other in PAIRS[best] if other != name)
+
     def _accuracies(self) -> dict[str, float]:
         """What each has come to that has been tried."""
         return {name: each.accuracy for name, each in self.candidates.items() if each.accuracy is not None}
 
-    def choose(self, name: str) -> None:
-        """Say so, and leave what it made of the pictures to its training."""
-        if name in self.features:
-            pictures = [self.some.entries[position].sha256 for position in self.seen]
-            FeatureFile.of(self.configs[name], self.folder).write(pictures, self.features[name])
+    def choose(self, name: str, companion: str = "none") -> None:
+        """Say so, and leave what both made of the pictures to the training."""
+        pictures = [self.some.entries[position].sha256 for position in self.seen]
+        for each in (name, companion):
+            if each in self.features:
+                FeatureFile.of(self.configs[each], self.folder).write(pictures, self.features[each])
         self._tell(replace(self.candidates.get(name, Candidate(name)), is_chosen=True))
         self.watch(list(self.candidates.values()))
 
-    def reason(self, name: str) -> Sentence:
+    def reason(self, name: str, companion: str = "none") -> Sentence:
         """Why it was chosen, with what the others came to."""
         figures = [
             f"{each.network} {100 * each.accuracy:.1f}"
@@ -288,6 +299,12 @@ class Trials:
             "count": len(self.seen),
             "others": ", ".join(figures) or "–",
         }
+        if companion != "none":
+            template = N_(
+                "%(chosen)s was chosen: tried on %(count)d pictures, it got %(percent).1f %% of those right that it "
+                "had not learned from. %(companion)s answers beside it. The others, in %%: %(others)s."
+            )
+            return {"template": template, "params": {**params, "companion": companion}}
         template = N_(
             "%(chosen)s was chosen: tried on %(count)d pictures, it got %(percent).1f %% of those right that it had "
             "not learned from. The others, in %%: %(others)s."

@@ -16,11 +16,13 @@ from training import networks
 from training.config import TrainingConfig
 from training.config.schedules import Phase
 from training.data.manifest import Manifest
-from training.trainer.backbone_features import Frozen, Part, frozen_in_keras, frozen_in_openvino
+from training.trainer.backbone_features import Frozen, Part, frozen_features, frozen_in_keras, frozen_in_openvino
 from training.trainer.batches import Batches
 from training.trainer.class_weights import class_weights
 from training.trainer.feature_file import FeatureFile
-from training.trainer.input_pipeline import Cache, Features, Pictures, blocks, features
+from training.trainer.imagenet_bodies import imagenet_body
+from training.trainer.input_pipeline import Cache, Features, Pictures, features
+from training.trainer.known_features import KnownFeatures
 from training.trainer.linear_probe import LinearProbe, find_probe
 from training.trainer.loss_and_optimizer import make_loss, make_optimizer, make_schedule
 from training.trainer.split_backbone import upper_of
@@ -60,8 +62,8 @@ class PhaseSetup:
         self.config = config
         self.folder = folder
         self.num_classes = len(manifest.class_names)
-        self.is_frozen = False  # fine-tuning brought nothing, and was taken back
-        self._known = self._handed_on()  # features by position, of pictures as they are
+        self.taken_back: TrainingConfig | None = None  # what answers instead, where fine-tuning brought nothing
+        self._own = KnownFeatures(manifest, lambda block: self._seen.at_rest(block), self._handed_on(config))
 
     def prepare(self, phase: Phase) -> tuple[keras.Model, Batches]:
         """With the backbone frozen its features are computed once, and the head alone learns from them. In fine-tuning
@@ -105,42 +107,64 @@ class PhaseSetup:
 
     def found_probe(self, positions: NDArray[np.intp]) -> LinearProbe:
         """The last layer for the network as it was at the beginning."""
+        return self._found(self.features_of(positions), positions)
+
+    def found_probe_of_start(self, positions: NDArray[np.intp], networks_of_start: Sequence[str]) -> LinearProbe:
+        """The last layer for the network as it was at the beginning and its companion, in that order or the other."""
+        return self._found(self.features_of_start(positions, networks_of_start), positions)
+
+    def _found(self, features: NDArray[np.float32], positions: NDArray[np.intp]) -> LinearProbe:
         labels, groups = self.manifest.labels()[positions], self.manifest.groups()[positions]
-        features = self.features_of(positions)
         return find_probe(features, labels, groups, self.num_classes, weighing=self.config.class_weights)
 
     def features_of(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
         """(len(positions), n) what the head sees of some pictures; computed once for each of them."""
-        missing = np.setdiff1d(positions, list(self._known))
-        for block in blocks(missing):
-            self._known.update(zip(block, self._seen.at_rest(block), strict=True))
-        return np.stack([self._known[position] for position in positions])
+        return self._own.of(positions)
+
+    def features_of_start(self, positions: NDArray[np.intp], networks_of_start: Sequence[str]) -> NDArray[np.float32]:
+        """(len(positions), n) the same of each of these networks, one after the other; computed once too.
+
+        Raises: WeightsNotFound.
+        """
+        known = {name: self._own if name == self.config.network else self._of_companion for name in networks_of_start}
+        return np.concatenate([each.of(positions) for each in known.values()], axis=1)
 
     @property
     def frozen_part(self) -> Part:
         """Pixels -> what the head sees of them, the backbone as it was at the beginning."""
         return self._frozen.features
 
-    def take_back(self, *, is_known: bool) -> None:
-        """The network has the weights again that it had before fine-tuning.
+    def take_back(self, config: TrainingConfig, *, is_known: bool) -> None:
+        """What answers is the network with the weights that it had before fine-tuning, or a pair with it.
 
         Args:
+            config: of what answers.
             is_known: whether its frozen parts were converted from those weights, and can be used on.
         """
-        self.is_frozen = True
+        self.taken_back = config
         if not is_known:
             self.__dict__.pop("_frozen", None)
-            self._known.clear()
+            self._own.forget()
 
     @property
     def converted_body(self) -> ov.Model | None:
         """All of the network but its last layer for OpenVINO, where that is as it was when it was converted."""
-        return self._frozen.body if self.config.learns_only_its_last_layer or self.is_frozen else None
+        answers = self.taken_back or self.config
+        if not (self.taken_back or self.config.learns_only_its_last_layer):
+            return None
+        if answers.network != self.config.network:
+            return imagenet_body(answers.network, answers.image_size, self.folder)
+        return self._frozen.body
 
-    def _handed_on(self) -> dict[int, NDArray[np.float32]]:
+    def _handed_on(self, config: TrainingConfig) -> dict[str, NDArray[np.float32]]:
         """What the choice of the network has computed already."""
-        found = FeatureFile.of(self.config, self.folder).read() if self.config.begins_with_a_probe else {}
-        return {i: found[each.sha256] for i, each in enumerate(self.manifest.entries) if each.sha256 in found}
+        return FeatureFile.of(config, self.folder).read() if self.config.begins_with_a_probe else {}
+
+    @cached_property
+    def _of_companion(self) -> KnownFeatures:
+        companion = TrainingConfig.for_network(self.config.companion, {"image_size": self.config.image_size})
+        seen = Pictures(self.cache, companion, frozen_features(companion, self.folder))
+        return KnownFeatures(self.manifest, seen.at_rest, self._handed_on(companion))
 
     @property
     def _seen(self) -> Pictures:

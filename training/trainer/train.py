@@ -17,6 +17,7 @@ from training import networks
 from training.artifacts.h5 import Provenance, write_h5
 from training.artifacts.version_files import H5_NAME, Artifact
 from training.config import TrainingConfig
+from training.config.pretrained_weights import are_at_hand
 from training.data.images import Pixels
 from training.data.manifest import Manifest
 from training.data.pixel_cache import pixel_cache
@@ -79,6 +80,8 @@ def train(
     cache = pixel_cache(manifest, config.image_size, cache_folder)
     num_classes = len(manifest.class_names)
     report.resumed(begun.epoch if begun else 0)
+    if begun and config.has_companion and not are_at_hand(config.companion, config.image_size):
+        config = config.changed({"companion": "none"})
     with distribution_scope(device, config.batch_size):
         # a checkpoint holds all weights: whoever goes on from one needs none of ImageNet
         network = network_to_fit(config, num_classes, with_weights=begun is None)

@@ -30,6 +30,7 @@ GROUPS = {
             "pretrained",
             "linear_probe",
             "beside_start",
+            "companion",
             "fine_tune",
             "hidden_units",
             "filters",

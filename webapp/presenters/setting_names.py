@@ -23,6 +23,7 @@ SETTINGS = {
     "final_epochs": _("Learning from all pictures, at the end"),
     "linear_probe": _("Last layer found at once"),
     "beside_start": _("Answers together with its start"),
+    "companion": _("A second network beside it"),
     "batch_size": _("Batch size"),
     "learning_rate": _("Learning rate"),
     "fine_tune_learning_rate": _("Learning rate of the fine-tuning"),

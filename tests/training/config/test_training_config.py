@@ -76,6 +76,13 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     [
         ("mobilenetv2", {"epochs": 2, "head_epochs": 3}, "head_epochs", "only 2 epochs"),
         ("efficientnetlite0and2", {"fine_tune": "upper"}, "fine_tune", "only the last layer learns"),
+        ("efficientnetlite1", {"beside_start": True, "companion": "efficientnetlite2"}, "companion", "it can be: none"),
+        (
+            "efficientnetlite0",
+            {"beside_start": True, "companion": "efficientnetlite0"},
+            "companion",
+            "efficientnetlite2",
+        ),
         ("mobilenetv2", {"image_size": 24}, "image_size", "needs at least 32"),
         ("inceptionv3", {"image_size": 64}, "image_size", "needs at least 75"),
         ("googlenet", {"image_size": 63}, "image_size", "needs at least 64"),

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tests.drawings import kept_drawings
+from training.artifacts.h5 import read_provenance
+from training.artifacts.version_files import H5_NAME
 from training.config import TrainingConfig
 from training.data.manifest import Manifest, make_manifest
 from training.errors import BrokenArtifact
@@ -258,9 +260,24 @@ def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(
     assert [(each.loss, each.val_loss) for each in epochs] == [(each.loss, each.val_loss) for each in expected]
 
 
-@pytest.mark.parametrize(("share", "is_beside"), [(0.5, True), (math.inf, False)], ids=["beside it", "taken back"])
+@pytest.mark.parametrize(
+    ("share", "companion", "network", "millions"),
+    [
+        (0.5, "none", "efficientnetlite0", (5, 7)),
+        (0.5, "efficientnetlite2", "efficientnetlite0", (10, 13)),
+        (math.inf, "none", "efficientnetlite0", (3, 4)),
+        (math.inf, "efficientnetlite2", "efficientnetlite0and2", (7, 9)),
+    ],
+    ids=["beside it", "with a companion", "taken back", "taken back to a pair"],
+)
 def test_what_was_fine_tuned_answers_as_the_pictures_to_choose_by_say(
-    share: float, is_beside: bool, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    share: float,
+    companion: str,
+    network: str,
+    millions: tuple[int, int],
+    manifest: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from training.trainer import fitting
     from training.trainer.train import train
@@ -268,12 +285,14 @@ def test_what_was_fine_tuned_answers_as_the_pictures_to_choose_by_say(
     monkeypatch.setattr(fitting, "best_share", lambda *_: share)
     monkeypatch.setattr(fitting.Fitting, "is_probe_best", False)
     config = BESIDE_START if share == 0.5 else BESIDE_START.changed({"epochs": 2, "final_epochs": 0})
+    config = config.changed({"companion": companion})
     report = Kept()
 
     artifact = train(manifest, config, report, folder=tmp_path, cache_folder=tmp_path)
 
     assert artifact.serving_model.max_difference < 1e-4
-    assert artifact.num_weights > 5_000_000 if is_beside else artifact.num_weights < 4_000_000
+    assert millions[0] < artifact.num_weights / 1e6 < millions[1]
+    assert read_provenance(tmp_path / H5_NAME).config["network"] == network
     assert artifact.evaluation.calibration is not None
     if share == 0.5:
         again = train(
