@@ -1,7 +1,8 @@
 """How long until garbage is told apart as well: ours, plain PyTorch, and Keras as its guides have it.
 
     KERAS_HOME=../shared/keras_home python -m benchmarks.fine_tuning ../shared/data/garbage FOLDER \\
-        [--torch PYTHON] [--rounds 1] [--preset balanced] [--set NAME=VALUE …] [--keras-rate RATE] [--torch-rate RATE]
+        [--network mobilenetv2] [--torch PYTHON] [--rounds 1] [--preset balanced] [--set NAME=VALUE …] \\
+        [--keras-rate RATE] [--torch-rate RATE]
 
 PYTHON is an interpreter with torch 2.13, h5py, numpy and Pillow. Ours is `manage.py train` from its start to its
 version; the accuracy that it reports on the test pictures is the mark. The others learn from the same training pictures
@@ -13,13 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.installation import open_installation, recognizer_of, train
+from training.config.pretrained_weights import PACKAGED, keras_file, keras_folder
 
 RIVALS = Path(__file__).parent / "rivals"
 
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--torch", help="an interpreter with torch")
+    parser.add_argument("--network", choices=("mobilenetv2", "efficientnetlite0"), default="mobilenetv2")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--epochs", type=int, default=12, help="of the others' fine-tuning, at most")
@@ -40,20 +42,24 @@ def main() -> None:
     recognizer = recognizer_of(options.pictures)
     for number in range(1, options.rounds + 1):
         settings = ["--set", f"seed={number}", *options.set]
-        version, seconds = train(recognizer, "--preset", options.preset, "--network", "mobilenetv2", *settings)
+        version, seconds = train(recognizer, "--preset", options.preset, "--network", options.network, *settings)
         mark, size = version.test_accuracy, version.image_size
         print(f"round {number}: ours {seconds:.0f} s to {mark:.3f} at {size} px", flush=True)
         sides = export(version, options.folder)
         common = ["--image-size", str(size), "--epochs", str(options.epochs), "--seed", str(number)]
-        keras = [sys.executable, str(RIVALS / "plain_keras.py"), str(sides), *common]
-        keras += ["--rate", options.keras_rate] if options.keras_rate else []
-        compare("Keras as in its guides", keras, mark, seconds)
+        if options.network == "mobilenetv2":
+            compare("Keras as in its guides", _keras_command(sides, common, options.keras_rate), mark, seconds)
         if options.torch:
-            weights = Path(os.environ["KERAS_HOME"]) / "models" / _weights_name(size)
+            weights = _weights_of(options.network, size)
             script = str(RIVALS / "plain_torch.py")
             torch = [options.torch, script, str(sides / "pictures.json"), str(weights), *common]
             torch += ["--rate", options.torch_rate] if options.torch_rate else []
             compare("plain PyTorch", torch, mark, seconds)
+
+
+def _keras_command(sides: Path, common: list[str], rate: str | None) -> list[str]:
+    command = [sys.executable, str(RIVALS / "plain_keras.py"), str(sides), *common]
+    return [*command, "--rate", rate] if rate else command
 
 
 def compare(name: str, command: list[str], mark: float, ours: float) -> None:
@@ -107,9 +113,9 @@ def _write_png(source: Path, target: Path) -> None:
         picture.save(target, compress_level=1)
 
 
-def _weights_name(size: int) -> str:
-    trained_at = size if size in (96, 128, 160, 192, 224) else 224
-    return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{trained_at}_no_top.h5"
+def _weights_of(network: str, size: int) -> Path:
+    packaged = PACKAGED[network].path if network in PACKAGED else None
+    return packaged or keras_folder() / keras_file(network, size)
 
 
 if __name__ == "__main__":

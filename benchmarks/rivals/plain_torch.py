@@ -1,12 +1,13 @@
-"""MobileNetV2 in plain PyTorch: the new last layer first, then all of it, as PyTorch's transfer-learning tutorial does.
+"""MobileNetV2 or EfficientNet-Lite0 in plain PyTorch, as its transfer-learning tutorial does: the last layer, then all.
 
-    python benchmarks/rivals/plain_torch.py PICTURES.json WEIGHTS.h5 [--image-size 160] [--head-epochs 5] \\
+    python benchmarks/rivals/plain_torch.py PICTURES.json WEIGHTS [--image-size 160] [--head-epochs 5] \\
         [--epochs 12] [--rate 0.008]
 
 Needs torch, h5py, numpy and Pillow, none of the project. PICTURES.json is {"classes": n, "train": [[file, label], …],
-"test": [[file, label], …]}; WEIGHTS.h5 the ImageNet weights as Keras keeps them, copied over layer by layer. Pictures
-are decoded once, on all cores. channels_last; random resized crop and flip; SGD with momentum 0.9, the rate a tenth
-after 7 epochs, as in the tutorial, whose rate of 0.001 for 4 pictures a step is 0.008 for 32.
+"test": [[file, label], …]}; WEIGHTS an H5 with MobileNetV2's of ImageNet as Keras keeps them, or a .pth with
+EfficientNet-Lite0's, copied over layer by layer; image sizes are multiples of 32. Pictures are decoded once, on all
+cores. channels_last; random resized crop and flip; SGD with momentum 0.9, the rate a tenth after 7 epochs, as in the
+tutorial, whose rate of 0.001 for 4 pictures a step is 0.008 for 32.
 After each epoch it prints {"epoch", "seconds", "accuracy"}: seconds since its start without those of the testing.
 """
 
@@ -30,7 +31,16 @@ from torch.nn import functional  # noqa: E402
 
 BATCH = 32
 TUTORIAL_RATE = 0.008
-BLOCKS = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+# Expansion, filters, how many, stride of the first, kernel size
+MOBILE = [
+    *((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 32, 3, 2, 3), (6, 64, 4, 2, 3)),
+    *((6, 96, 3, 1, 3), (6, 160, 3, 2, 3), (6, 320, 1, 1, 3)),
+]
+LITE0 = [
+    *((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3)),
+    *((6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)),
+]
+MEAN_AND_SCALE = {"mobilenetv2": (127.5, 127.5), "efficientnetlite0": (127.0, 128.0)}  # of pixels in 0-255
 
 
 class Convolution(nn.Sequential):
@@ -39,7 +49,8 @@ class Convolution(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, size: int, stride: int, groups: int = 1, *, linear: bool = False):
         super().__init__()
         if stride == 2:
-            self.append(nn.ZeroPad2d((0, 1, 0, 1)))
+            before, after = (size - 2) // 2, (size - 1) // 2  # of an even side
+            self.append(nn.ZeroPad2d((before, after, before, after)))
         self.append(
             nn.Conv2d(inputs, outputs, size, stride, size // 2 if stride == 1 else 0, groups=groups, bias=False)
         )
@@ -49,11 +60,11 @@ class Convolution(nn.Sequential):
 
 
 class Block(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int):
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int, size: int):
         super().__init__()
         hidden = inputs * expansion
         first = [Convolution(inputs, hidden, 1, 1)] if expansion > 1 else []
-        rest = [Convolution(hidden, hidden, 3, stride, hidden), Convolution(hidden, outputs, 1, 1, linear=True)]
+        rest = [Convolution(hidden, hidden, size, stride, hidden), Convolution(hidden, outputs, 1, 1, linear=True)]
         self.layers = nn.Sequential(*first, *rest)
         self.is_residual = stride == 1 and inputs == outputs
 
@@ -61,25 +72,33 @@ class Block(nn.Module):
         return x + self.layers(x) if self.is_residual else self.layers(x)
 
 
-class MobileNetV2(nn.Module):
-    def __init__(self, classes: int):
+class Network(nn.Module):
+    def __init__(self, name: str, classes: int):
         super().__init__()
         layers: list[nn.Module] = [Convolution(3, 32, 3, 2)]
         inputs = 32
-        for expansion, outputs, count, stride in BLOCKS:
+        for expansion, outputs, count, stride, size in LITE0 if name == "efficientnetlite0" else MOBILE:
             for i in range(count):
-                layers.append(Block(inputs, outputs, stride if i == 0 else 1, expansion))
+                layers.append(Block(inputs, outputs, stride if i == 0 else 1, expansion, size))
                 inputs = outputs
         layers.append(Convolution(inputs, 1280, 1, 1))
         self.backbone = nn.Sequential(*layers)
+        self.mean, self.scale = MEAN_AND_SCALE[name]
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.backbone(x).mean((2, 3)))
 
 
-def copy_weights(network: MobileNetV2, path: Path) -> None:
-    """Keras lists its layers in the order in which ours are made."""
+def copy_weights(network: Network, path: Path) -> None:
+    """Both kinds of files list the layers in the order in which ours are made."""
+    modules = [each for each in network.backbone.modules() if isinstance(each, nn.Conv2d | nn.BatchNorm2d)]
+    if path.suffix == ".pth":
+        targets = [value for each in modules for value in each.state_dict().values() if value.is_floating_point()]
+        found = {name: value for name, value in torch.load(path, weights_only=True).items() if "_fc" not in name}
+        for target, value in zip(targets, [each for each in found.values() if each.is_floating_point()], strict=True):
+            target.copy_(value)
+        return
     with h5py.File(path) as file:
         group = file.get("model_weights", file)
         layers = [name.decode() if isinstance(name, bytes) else name for name in group.attrs["layer_names"]]
@@ -88,7 +107,6 @@ def copy_weights(network: MobileNetV2, path: Path) -> None:
             for layer in layers
             if len(group[layer].attrs["weight_names"])
         ]
-    modules = [each for each in network.backbone.modules() if isinstance(each, nn.Conv2d | nn.BatchNorm2d)]
     for module, values in zip(modules, arrays, strict=True):
         tensors = [torch.from_numpy(np.asarray(value, dtype=np.float32)) for value in values]
         if isinstance(module, nn.BatchNorm2d):
@@ -112,8 +130,8 @@ def read(pictures: list[tuple[str, int]], size: int) -> tuple[torch.Tensor, torc
     return x, torch.tensor([label for _, label in pictures])
 
 
-def scaled(pixels: torch.Tensor) -> torch.Tensor:
-    return pixels.float() / 127.5 - 1
+def scaled(pixels: torch.Tensor, network: Network) -> torch.Tensor:
+    return (pixels.float() - network.mean) / network.scale
 
 
 def augmented(x: torch.Tensor) -> torch.Tensor:
@@ -129,10 +147,10 @@ def augmented(x: torch.Tensor) -> torch.Tensor:
     return changed.contiguous(memory_format=torch.channels_last)
 
 
-def accuracy(network: MobileNetV2, x: torch.Tensor, y: torch.Tensor) -> float:
+def accuracy(network: Network, x: torch.Tensor, y: torch.Tensor) -> float:
     network.eval()
     with torch.inference_mode():
-        answers = torch.cat([network(scaled(x[i : i + 64])).argmax(1) for i in range(0, len(x), 64)])
+        answers = torch.cat([network(scaled(x[i : i + 64], network)).argmax(1) for i in range(0, len(x), 64)])
     return float((answers == y).float().mean())
 
 
@@ -150,7 +168,8 @@ def main() -> None:
     kept = json.loads(options.pictures.read_text())
     x, y = read(kept["train"], options.image_size)
     test_x, test_y = read(kept["test"], options.image_size)
-    network = MobileNetV2(kept["classes"]).to(memory_format=torch.channels_last)
+    name = "efficientnetlite0" if options.weights.suffix == ".pth" else "mobilenetv2"
+    network = Network(name, kept["classes"]).to(memory_format=torch.channels_last)
     copy_weights(network, options.weights)
     testing = 0.0
     for epoch in range(options.head_epochs + options.epochs):
@@ -163,7 +182,7 @@ def main() -> None:
         network.train()
         for batch in torch.randperm(len(x)).split(BATCH):
             optimizer.zero_grad()
-            functional.cross_entropy(network(augmented(scaled(x[batch]))), y[batch]).backward()
+            functional.cross_entropy(network(augmented(scaled(x[batch], network))), y[batch]).backward()
             optimizer.step()
         schedule.step()
         trained = time.monotonic()
