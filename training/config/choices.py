@@ -24,7 +24,8 @@ PAIRS = {
     "efficientnetlite0and2": ("efficientnetlite0", "efficientnetlite2"),
     "mobilenetv2andlite2": ("mobilenetv2", "efficientnetlite2"),
 }
-COMPANIONS = (*LITES, "mobilenetv2")  # may stand beside what is fine-tuned
+COMPANIONS = tuple(dict.fromkeys(name for both in PAIRS.values() for name in both))
+BESIDE_START = (*LITES, "mobilenetv2")  # may answer together with what they were before fine-tuning
 TUNABLE = (*LITES, *APPLICATION_TITLES)  # of a pair the last layer alone learns
 PRETRAINED = (*LITES, *PAIRS, *APPLICATION_TITLES)
 COMMON_APPLICATIONS = tuple(APPLICATION_TITLES)[:3]
@@ -46,6 +47,6 @@ AUGMENTATIONS = (
 )
 
 
-def pair_of(network: str, companion: str) -> str | None:
-    """The name under which two networks stand side by side; None where they do not."""
-    return next((name for name, both in PAIRS.items() if {*both} == {network, companion}), None)
+def companions_of(network: str) -> dict[str, str]:
+    """What may stand beside a network, and under which name both stand side by side."""
+    return {other: pair for pair, both in PAIRS.items() if network in both for other in both if other != network}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from training.config.choices import PAIRS, pair_of
+from training.config.choices import PAIRS, companions_of
 from training.config.fields import Settings
 from training.errors import WrongConfig
 from training.messages import N_
@@ -80,10 +80,8 @@ def _refuse_tuned_pairs(config: Settings) -> None:
 
 
 def _refuse_unknown_companions(config: Settings) -> None:
-    if config.has_companion and not pair_of(config.network, config.companion):
-        known = [
-            other for both in PAIRS.values() if config.network in both for other in both if other != config.network
-        ]
+    known = companions_of(config.network)
+    if config.has_companion and config.companion not in known:
         raise WrongConfig(
             N_("companion is “%(value)s”; beside %(network)s it can be: %(known)s."),
             name="companion",

@@ -12,6 +12,7 @@ from typing import Any
 from training.config.choices import (
     ACTIVATIONS,
     AUGMENTATIONS,
+    BESIDE_START,
     CLASS_WEIGHTS,
     COMPANIONS,
     FINE_TUNINGS,
@@ -106,7 +107,7 @@ class Settings:
             "Once fine-tuned, the network answers together with itself as it was before: its lower part is shared, "
             "and its upper part is there twice."
         ),
-        networks=COMPANIONS,
+        networks=BESIDE_START,
         when={"pretrained": (True,), "linear_probe": (True,), "fine_tune": ("upper",)},
     )
     companion: str = setting(

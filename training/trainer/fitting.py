@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from training import networks
 from training.config import TrainingConfig
-from training.config.choices import PAIRS, pair_of
+from training.config.choices import PAIRS, companions_of
 from training.config.schedules import Phase, phases
 from training.evaluation.epochs import EpochResult
 from training.evaluation.predictions import HeldOut
@@ -283,8 +283,9 @@ class Fitting:
 def start_of(config: TrainingConfig) -> TrainingConfig:
     """What a network was before its fine-tuning: itself, or with its companion the pair of both."""
     alone = replace(config, beside_start=False, companion="none")
-    pair = pair_of(config.network, config.companion) if config.has_companion else None
-    return replace(alone, network=pair, fine_tune="none") if pair else alone
+    if not config.has_companion:
+        return alone
+    return replace(alone, network=companions_of(config.network)[config.companion], fine_tune="none")
 
 
 def _evenly_shared(positions: NDArray[np.intp]) -> NDArray[np.intp]:

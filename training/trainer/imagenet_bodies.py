@@ -18,7 +18,7 @@ import keras
 from training import networks
 from training.artifacts.files import sha256_of, sync
 from training.config import TrainingConfig
-from training.config.choices import LITES, PAIRS
+from training.config.choices import BESIDE_START, LITES, PAIRS
 from training.config.pretrained_weights import PACKAGED, are_at_hand, keras_file, keras_folder
 from training.environment import MADE_WHILE_INSTALLING
 from training.trainer.conversion import converted
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 INSTALLED = MADE_WHILE_INSTALLING / "bodies"
 USUAL_NETWORKS = ("efficientnetlite0", "efficientnetlite2")
-KEPT = (*LITES, "mobilenetv2")
 USUAL_SIZE = 224
 FORMAT = 1  # rises when the code makes something else of the same weights and the same packages
 PACKAGES = ("keras", "tensorflow", "openvino")
@@ -92,7 +91,7 @@ def imagenet_body(network: str, image_size: int, folder: Path) -> ov.Model:
 
 def knows(config: TrainingConfig) -> bool:
     """Whether the config's backbone begins as ImageNet taught it, and its body is one of those that are kept."""
-    is_kept = config.network in KEPT or config.network in PAIRS
+    is_kept = config.network in BESIDE_START or config.network in PAIRS
     return is_kept and config.pretrained and are_at_hand(config.network, config.image_size)
 
 

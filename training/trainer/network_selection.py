@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig
-from training.config.choices import PAIRS
+from training.config.choices import PAIRS, companions_of
 from training.config.presets import BALANCED, QUICK, THOROUGH, final_of, preset_config, without_mirroring
 from training.config.pretrained_weights import are_at_hand
 from training.config.schedules import Phase
@@ -264,11 +264,9 @@ class Trials:
     def companion_of(self, name: str) -> str:
         """The network whose view beside this one's is worth its time; "none" where there is none."""
         known = self._accuracies()
-        pairs = [pair for pair, both in PAIRS.items() if name in both and pair in known]
-        best = max(pairs, key=lambda pair: known[pair], default=None)
-        if best is None or known[best] < known[name] + GAIN_OF_A_PAIR:
-            return "none"
-        return next(other for other in PAIRS[best] if other != name)
+        beside = {other: known[pair] for other, pair in companions_of(name).items() if pair in known}
+        worth_it = {other: each for other, each in beside.items() if each >= known[name] + GAIN_OF_A_PAIR}
+        return max(worth_it, key=lambda other: worth_it[other], default="none")
 
     def _accuracies(self) -> dict[str, float]:
         """What each has come to that has been tried."""

@@ -80,6 +80,7 @@ def train(
     cache = pixel_cache(manifest, config.image_size, cache_folder)
     num_classes = len(manifest.class_names)
     report.resumed(begun.epoch if begun else 0)
+    # its weights were there when the training began, on another machine perhaps; the rest of it is in the checkpoint
     if begun and config.has_companion and not are_at_hand(config.companion, config.image_size):
         config = config.changed({"companion": "none"})
     with distribution_scope(device, config.batch_size):
